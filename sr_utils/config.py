@@ -1,0 +1,196 @@
+"""Every choice of a run, as one frozen object, and the folders it reads and writes."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
+
+SCALE = 4
+PARAMETER_LIMIT = 1_821_085  # trainable parameters must stay below: 120 % of SRResNet's 1,517,571
+BORDER = 4  # pixels cut from every side before PSNR or SSIM, as the challenge does
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a project keeps its files, and, if they are not the embedded ones, where the photos are."""
+
+    root: Path
+    """Top folder of the project; every product lies below it."""
+    train_hr: Path | None = None
+    """Folder of training photos. None: the profile's own (embedded photos, or data/mini-DIV2K/train_HR)."""
+    train_lr: Path | None = None
+    """Folder of their ×4 reduced versions; None: they are made with the MATLAB-exact bicubic."""
+    val_hr: Path | None = None
+    """Folder of validation photos, as `train_hr`."""
+    val_lr: Path | None = None
+    """Folder of reduced validation photos, as `train_lr`."""
+    test_lr: Path | None = None
+    """Folder of the images to enlarge."""
+
+    def __post_init__(self) -> None:
+        for split in ("train", "val"):
+            if getattr(self, f"{split}_lr") and not getattr(self, f"{split}_hr"):
+                raise ValueError(f"Paths: {split}_lr is set without {split}_hr. Set both, or {split}_hr alone.")
+        for name, value in asdict(self).items():
+            if isinstance(value, str):
+                object.__setattr__(self, name, Path(value))
+
+    @classmethod
+    def find(cls, root: Path | str | None = None, **folders: Path | str | None) -> Self:
+        """Paths below `root`, or below the nearest folder upwards that holds this project's pyproject.toml."""
+        if root:
+            return cls(Path(root), **folders)
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            project = folder / "pyproject.toml"
+            if project.is_file() and 'name = "sr-utils"' in project.read_text(encoding="utf-8"):
+                return cls(folder, **folders)
+        raise FileNotFoundError(
+            f"No project found in {here} or above it (a folder with sr-utils' pyproject.toml). "
+            "Start Jupyter in the project, or set ROOT in the parameters cell."
+        )
+
+    def store(self, profile: str, split: str = "train") -> Path:
+        """Folder of the pair of LMDBs of a split."""
+        return self.root / "data" / profile / split
+
+    def run(self, run_name: str) -> Path:
+        """Folder of one training run: log, states and weights."""
+        return self.root / "checkpoints" / run_name
+
+    def results(self, run_name: str) -> Path:
+        """Folder of what one trained network made: enlarged images, tables and figures."""
+        return self.root / "report" / "results" / run_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One training run. Variants by `dataclasses.replace`; the field defaults are the reference recipe."""
+
+    profile: str = "full"
+    """Name of the photo set: "demo" (embedded photos) or "full" (mini-DIV2K)."""
+    sub_image: int = 480
+    """Side of the stored HR crops in pixels; a smaller photo is stored with its own side."""
+    sub_image_step: int = 240
+    """Distance of neighbouring sub-images in HR pixels; 352 keeps every 128-patch reachable and saves space."""
+    codec: Literal["raw", "png"] = "raw"
+    """How pixels lie in the LMDB: "raw" bytes (fast), or "png" (small, readable by other tools of the field)."""
+
+    network: Literal["msrresnet", "edsr", "carn"] = "msrresnet"
+    """Architecture; see sr_utils/networks."""
+    num_blocks: int = 20
+    """Residual blocks of MSRResNet and EDSR (CARN has its fixed 3 × 3); 20 is the most the limit allows."""
+
+    batch_size: int = 16
+    """HR/LR patch pairs per step."""
+    hr_patch_size: int = 128
+    """Side of a training patch in HR pixels, a multiple of 4."""
+    flip: bool = True
+    """Mirror patches horizontally and vertically, each with probability 0.5."""
+    rotate: bool = True
+    """Turn patches by 90° (a transposition with probability 0.5)."""
+    rgb_permutation: float = 0.5
+    """Probability of shuffling the colour channels of an image."""
+    blend: float = 0.15
+    """Probability of blending an image with one random colour; the sources say 0.1 to 0.2."""
+    blend_alpha: float = 0.6
+    """Least share of the image in a blend; the share is drawn from U(blend_alpha, 1)."""
+    mixup: float = 0.2
+    """Probability of mixing an image with another one of its batch."""
+    mixup_alpha: float = 0.2
+    """λ ~ Beta(α, α). The reference's write-up says 0.2, its published config says 1.2."""
+    cutblur: float = 0.0
+    """Probability of CutBlur, which needs a network with an HR-sized input (networks.UnshuffleStem)."""
+    brightness_contrast: float = 0.0
+    """Probability of a random change of brightness and contrast (tried by the reference without gain)."""
+
+    loss: Literal["l1", "mse", "charbonnier"] = "l1"
+    """Training loss on RGB values in [0, 1]."""
+    learning_rate: float = 2e-4
+    """Highest step size of Adam."""
+    min_learning_rate: float = 1e-7
+    """Step size at the end of a cosine."""
+    schedule: Literal["cosine_restarts", "one_cycle", "constant"] = "cosine_restarts"
+    """Learning rate over steps; see train.learning_rate_at."""
+    restart_period: int = 250_000
+    """Steps from one restart of the cosine to the next."""
+    warmup_steps: int = 0
+    """Steps of linear rise at the start of "one_cycle"."""
+    total_steps: int = 2_000_000
+    """Optimiser updates of the whole run."""
+    ema_decay: float = 0.0
+    """Decay per step of the exponential moving average of the weights; 0: none, as in the reference."""
+    gradient_clip: float = 0.0
+    """Largest allowed gradient norm; 0: no clipping."""
+
+    validate_every: int = 5_000
+    """Steps between validations."""
+    validation_images: int = 0
+    """How many validation photos to use, the first ones by name; 0: all."""
+    log_every: int = 100
+    """Steps between log lines."""
+    save_every: int = 5_000
+    """Steps between saves of the training state."""
+    seed: int = 0
+    """Seed of initialisation, patches and augmentations."""
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    """Arithmetic of convolutions; "auto" takes what the device does natively."""
+    challenge: bool = True
+    """Hold the challenge's rules: parameter limit, no initial weights."""
+    test_images: int = 80
+    """How many test images a complete hand-in has."""
+
+    def __post_init__(self) -> None:
+        if self.hr_patch_size % SCALE or not SCALE <= self.hr_patch_size <= self.sub_image:
+            raise ValueError(
+                f"hr_patch_size: expected a multiple of {SCALE} up to sub_image = {self.sub_image}, "
+                f"got {self.hr_patch_size}."
+            )
+        for name in ("sub_image", "sub_image_step"):
+            if getattr(self, name) < SCALE or getattr(self, name) % SCALE:
+                raise ValueError(f"{name}: expected a positive multiple of {SCALE}, got {getattr(self, name)}.")
+        for name in ("rgb_permutation", "blend", "blend_alpha", "mixup", "cutblur", "brightness_contrast"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: expected a number from 0 to 1, got {getattr(self, name)}.")
+        at_least_one = (
+            "batch_size", "num_blocks", "total_steps", "restart_period", "validate_every", "log_every", "save_every"
+        )  # fmt: skip
+        for name in at_least_one:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
+        if self.learning_rate <= 0 or not 0 <= self.ema_decay < 1 or self.mixup_alpha <= 0:
+            raise ValueError(
+                "learning_rate and mixup_alpha must be positive and ema_decay in [0, 1), got "
+                f"{self.learning_rate}, {self.mixup_alpha}, {self.ema_decay}."
+            )
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run's folders: network, profile, and a digest of every field, so no two recipes share one."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+        blocks = "" if self.network == "carn" else self.num_blocks
+        return f"{self.network}{blocks}_{self.profile}_{digest}"
+
+
+FULL = Config()
+
+DEMO = replace(
+    FULL,
+    profile="demo",
+    hr_patch_size=96,
+    learning_rate=1e-3,
+    schedule="one_cycle",
+    warmup_steps=20,
+    total_steps=400,
+    ema_decay=0.97,
+    gradient_clip=1.0,
+    blend=0.0,
+    mixup=0.0,
+    validate_every=50,
+    log_every=10,
+    save_every=100,
+    test_images=5,
+)
+
+PROFILES = {"demo": DEMO, "full": FULL}

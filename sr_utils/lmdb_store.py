@@ -1,0 +1,409 @@
+"""Sub-images of photo pairs in two LMDBs: complete and verified, or not there.
+
+A store is a folder with `HR_sub.lmdb`, `LRx4_sub.lmdb` and `store.json`. It is built in `<folder>.building`,
+verified, then swapped in: old → `<folder>.old`, new → `<folder>`, `.old` deleted. A sub-image is a crop of at
+most 480×480 HR pixels: large enough for many patches, small enough that a patch touches little of the map.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import threading
+import uuid
+import weakref
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lmdb
+import numpy as np
+import psutil
+from tqdm import tqdm
+
+from sr_utils import images, sources
+from sr_utils.config import SCALE
+
+VERSION = 1
+SIDES = ("HR_sub.lmdb", f"LRx{SCALE}_sub.lmdb")
+BUILD_KEY = b"__build__"
+PNG_SHARE = 0.7  # PNG needs less of the disk than raw pixels; an upper estimate for the free-space check
+
+
+class Photo(NamedTuple):
+    """The sub-images of one photo."""
+
+    name: str
+    key: str
+    """ASCII prefix of its keys: `<key>_s001`, `<key>_s002`, …"""
+    height: int
+    width: int
+    """Size of its HR windows: min(side, 480)."""
+    count: int
+    checksums: list[list[int]]
+    """CRC-32 of each HR value, then of each LR value."""
+
+
+def window_starts(side: int, size: int, step: int) -> list[int]:
+    """Where windows of `size` begin along a side; the last one is moved in so that it ends at the border."""
+    starts = list(range(0, side - size + 1, step))
+    return starts if starts[-1] == side - size else [*starts, side - size]
+
+
+def build_store(
+    pairs: Sequence[sources.Pair],
+    folder: Path | str,
+    *,
+    codec: str = "raw",
+    sub_image: int = 480,
+    step: int = 240,
+    smallest: int = SCALE,
+    skip_small: bool = False,
+    workers: int | None = None,
+) -> "Store":
+    """Cut photos into sub-images and write them, HR and LR, in one pass; an up-to-date store is left alone.
+
+    Args:
+        pairs: (name, HR path or array, LR path, array or None) each; LR is made from HR where it is None.
+        folder: the store's place; its neighbours `<folder>.building` and `<folder>.old` are used too.
+        codec: "raw" pixels, or "png" with `meta_info.txt`, which other tools of the field read.
+        sub_image, step: side and distance of the windows in HR pixels.
+        smallest: least HR side in pixels of a photo; give the training patch.
+        skip_small: leave smaller photos out and count them, instead of refusing them.
+        workers: threads that decode and cut; None: one per core.
+
+    Raises:
+        ValueError: photos that cannot be used, named; OSError: no space, no permission. The old store stays.
+    """
+    folder = Path(folder)
+    if codec not in ("raw", "png") or sub_image % SCALE or step % SCALE or min(sub_image, step) < SCALE:
+        raise ValueError(
+            "build_store: expected codec 'raw' or 'png' and multiples of 4, "
+            f"got {codec!r}, sub_image {sub_image}, step {step}."
+        )
+    pairs = [sources.Pair(*pair) for pair in pairs]
+    photos, skipped = _plan(pairs, sub_image, step, smallest, skip_small)
+    recipe = {"version": VERSION, "codec": codec, "scale": SCALE, "sub_image": sub_image, "step": step}
+    recipe["sources"] = _source_digest(pairs, smallest)
+    _recover(folder)
+    if (folder / "store.json").exists():
+        description = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        if all(description.get(name) == value for name, value in recipe.items()):
+            return open_store(folder)
+    _require_space(folder, photos, codec)
+    building = _claim(folder)
+    try:
+        recipe |= {"build_id": uuid.uuid4().hex, "skipped": skipped}
+        _write(pairs, photos, building, recipe, workers or os.cpu_count() or 1)
+        _swap_in(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return open_store(folder)
+
+
+def _plan(
+    pairs: Sequence[sources.Pair], sub_image: int, step: int, smallest: int, skip_small: bool
+) -> tuple[dict[int, Photo], int]:
+    """From headers alone: index of each usable pair → its windows, and how many photos are too small."""
+    photos, small, keys = {}, [], set()
+    for index, pair in enumerate(pairs):
+        size = pair.hr.shape[:2] if isinstance(pair.hr, np.ndarray) else images.read_header(pair.hr)[:2]
+        if min(size) < max(smallest, SCALE):
+            small.append(f"{pair.name} ({size[0]}×{size[1]})")
+            continue
+        height, width = (side // SCALE * SCALE for side in size)
+        window = min(height, sub_image), min(width, sub_image)
+        count = len(window_starts(height, window[0], step)) * len(window_starts(width, window[1], step))
+        key = pair.name if pair.name.isascii() and not set(pair.name) & set("\n()") else f"photo{index:05d}"
+        if key in keys:
+            raise ValueError(f"Two photos are named {key}. Rename one of them.")
+        keys.add(key)
+        photos[index] = Photo(pair.name, key, *window, count, [])
+    if small and not skip_small or not photos:
+        raise ValueError(
+            f"{len(small)} of {len(pairs)} photos are smaller than the training patch ({smallest} pixels): "
+            f"{', '.join(small[:5])}. Remove them, or pass skip_small=True."
+        )
+    return photos, len(small)
+
+
+def _source_digest(pairs: Iterable[sources.Pair], smallest: int) -> str:
+    """Changes when a photo is added, removed or written again."""
+    digest = hashlib.sha256(str(smallest).encode())
+    for pair in pairs:
+        for side in (pair.hr, pair.lr):
+            if isinstance(side, Path):
+                status = side.stat()
+                side = f"{side.resolve()} {status.st_size} {status.st_mtime_ns}".encode()
+            digest.update(pair.name.encode() + (b"" if side is None else bytes(side)))
+    return digest.hexdigest()
+
+
+def _require_space(folder: Path, photos: dict[int, Photo], codec: str) -> None:
+    raw = sum(photo.count * photo.height * photo.width * 3 for photo in photos.values())
+    needed = int(raw * (1 + 1 / SCALE**2) * (1.02 if codec == "raw" else PNG_SHARE)) + 2**20
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder.parent).free
+    if free < needed:
+        raise OSError(
+            f"{folder} needs {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free. "
+            "Make space, use a larger sub_image_step (352 instead of 240), or codec='png'."
+        )
+
+
+def _claim(folder: Path) -> Path:
+    """Make the building folder; one left behind by a killed builder is removed, a living one is respected."""
+    building = folder.with_name(folder.name + ".building")
+    if building.exists():
+        try:
+            pid, created = (building / "builder").read_text().split()
+            alive = psutil.Process(int(pid)).create_time() == float(created)
+        except (OSError, ValueError, psutil.Error):
+            alive = False
+        if alive:
+            raise RuntimeError(f"{folder} is being built by process {pid}. Wait for it, or end it.")
+        shutil.rmtree(building)
+    building.mkdir()
+    (building / "builder").write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
+    return building
+
+
+def _cut(pair: sources.Pair, photo: Photo, step: int, codec: str) -> list[list[bytes]]:
+    """All HR values, then all LR values, of one photo."""
+    values = []
+    for image, scale in zip(sources.read_pair(pair), (1, SCALE), strict=True):
+        height, width = photo.height // scale, photo.width // scale
+        tops = window_starts(image.shape[0], height, step // scale)
+        lefts = window_starts(image.shape[1], width, step // scale)
+        crops = (image[top : top + height, left : left + width] for top in tops for left in lefts)
+        values.append([crop.tobytes() if codec == "raw" else images.encode_png(crop) for crop in crops])
+        photo.checksums.append([zlib.crc32(value) for value in values[-1]])
+    return values
+
+
+def _keys(photo: Photo) -> list[bytes]:
+    return [f"{photo.key}_s{number:03d}".encode() for number in range(1, photo.count + 1)]
+
+
+def _write(
+    pairs: Sequence[sources.Pair], photos: dict[int, Photo], building: Path, recipe: dict, workers: int
+) -> None:
+    environments = [lmdb.open(str(building / side), map_size=2**26, sync=False) for side in SIDES]
+    try:
+        with ThreadPoolExecutor(workers) as pool, _bar(len(photos), "sub-images", "photo") as bar:
+            waiting: deque = deque()
+            for index, photo in photos.items():
+                waiting.append((photo, pool.submit(_cut, pairs[index], photo, recipe["step"], recipe["codec"])))
+                if len(waiting) > workers:  # bounds the memory: one decoded photo per thread, and one to write
+                    _put_photo(environments, *waiting.popleft(), bar)
+            while waiting:
+                _put_photo(environments, *waiting.popleft(), bar)
+        for side, environment in enumerate(environments):
+            _put(environment, [BUILD_KEY], [recipe["build_id"].encode()])
+            environment.sync(True)
+            _verify(environment, photos.values(), side)
+    finally:
+        for environment in environments:
+            environment.close()
+    if recipe["codec"] == "png":
+        for scale, side in zip((1, SCALE), SIDES, strict=True):
+            images.write_atomic(building / side / "meta_info.txt", "".join(_meta_info(photos.values(), scale)))
+    for side in SIDES:
+        (building / side / "lock.mdb").unlink(missing_ok=True)
+    content = hashlib.sha256(json.dumps([photo.checksums for photo in photos.values()]).encode()).hexdigest()
+    recipe |= {"fingerprint": content, "photos": [photo._asdict() for photo in photos.values()]}
+    recipe["bytes"] = {side: (building / side / "data.mdb").stat().st_size for side in SIDES}
+    images.write_atomic(building / "store.json", json.dumps(recipe))
+
+
+def _bar(total: int, what: str, unit: str) -> tqdm:
+    return tqdm(total=total, desc=what, unit=unit, file=sys.stdout, mininterval=0.5)
+
+
+def _put_photo(environments: list, photo: Photo, future: Any, bar: tqdm) -> None:
+    for environment, values in zip(environments, future.result(), strict=True):
+        _put(environment, _keys(photo), values)
+    bar.update()
+
+
+def _put(environment: lmdb.Environment, keys: list[bytes], values: list[bytes]) -> None:
+    while True:
+        try:
+            with environment.begin(write=True) as transaction:
+                for key, value in zip(keys, values, strict=True):
+                    transaction.put(key, value)
+            return
+        except lmdb.MapFullError:  # the file grows only by what is written; the map is an upper bound
+            environment.set_mapsize(2 * environment.info()["map_size"])
+
+
+def _verify(environment: lmdb.Environment, photos: Iterable[Photo], side: int) -> None:
+    """Read everything back: every key there, every byte as the write pass had it."""
+    with environment.begin(buffers=True) as transaction:
+        for photo in photos:
+            for key, checksum in zip(_keys(photo), photo.checksums[side], strict=True):
+                if zlib.crc32(transaction.get(key, b"")) != checksum:
+                    raise OSError(f"{environment.path()}: {key.decode()} was not written right. Check the disk.")
+
+
+def _meta_info(photos: Iterable[Photo], scale: int) -> Iterator[str]:
+    for photo in photos:
+        for key in _keys(photo):
+            yield f"{key.decode()}.png ({photo.height // scale},{photo.width // scale},3) 1\n"
+
+
+def _swap_in(building: Path, folder: Path) -> None:
+    (building / "builder").unlink()
+    if store := _OPEN.get(_identity(folder)):
+        store.close()  # a notebook may still hold the old store; Windows cannot rename it while it is open
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    building.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _recover(folder: Path) -> None:
+    """Finish a swap that was killed between its two renames: the old store is put back."""
+    old = folder.with_name(folder.name + ".old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+
+
+# Stores that are open in this process: LMDB allows a file to be opened once per process.
+_OPEN: "weakref.WeakValueDictionary[tuple, Store]" = weakref.WeakValueDictionary()
+
+
+def _identity(folder: Path) -> tuple[int, Path]:
+    return os.getpid(), folder.resolve()
+
+
+def open_store(folder: Path | str) -> "Store":
+    """Open a complete store for reading; the same object while it is open already.
+
+    Raises:
+        FileNotFoundError: there is none (it says which notebook makes it).
+        ValueError: damaged, incomplete, or of another version.
+    """
+    folder = Path(folder)
+    _recover(folder)
+    store = _OPEN.get(_identity(folder))
+    if store is None or store.closed:
+        store = _OPEN[_identity(folder)] = Store(folder)
+    return store
+
+
+class Store:
+    """An open pair of LMDBs; made by `open_store`.
+
+    Survives fork and pickling: the memory maps are opened anew in the other process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.description = _read_description(folder)
+        self.codec: str = self.description["codec"]
+        self.photos = [Photo(**photo) for photo in self.description["photos"]]
+        self.keys = [key for photo in self.photos for key in _keys(photo)]
+        counts = [photo.count for photo in self.photos]
+        self.sizes = np.repeat([(photo.height, photo.width) for photo in self.photos], counts, axis=0)
+        self._lock = threading.Lock()
+        self._open()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def _open(self) -> None:
+        self._pid = os.getpid()
+        self._environments, self._transactions = [], []
+        for side in SIDES:
+            place = self.folder / side
+            size, expected = (place / "data.mdb").stat().st_size, self.description["bytes"][side]
+            if size != expected:
+                raise ValueError(f"{place}: expected {expected} bytes, got {size}. {_REBUILD}")
+            try:
+                environment = lmdb.open(
+                    str(place), readonly=True, lock=False, readahead=False, meminit=False, max_spare_txns=0
+                )
+            except lmdb.Error as error:
+                raise ValueError(f"{place} cannot be opened ({error}). {_REBUILD}") from None
+            self._environments.append(environment)
+            transaction = environment.begin(buffers=True)
+            self._transactions.append(transaction)
+            if bytes(transaction.get(BUILD_KEY, b"")).decode() != self.description["build_id"]:
+                raise ValueError(f"{place} belongs to another build than its store.json. {_REBUILD}")
+            if environment.stat()["entries"] != len(self) + 1:
+                entries = environment.stat()["entries"] - 1
+                raise ValueError(f"{place}: expected {len(self)} sub-images, got {entries}. {_REBUILD}")
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called, by hand or because the store was rebuilt."""
+        return not self._transactions
+
+    def close(self) -> None:
+        """Release the memory maps."""
+        with self._lock:
+            for transaction in self._transactions:
+                transaction.abort()
+            for environment in self._environments:
+                environment.close()
+            self._environments, self._transactions = [], []
+
+    def read_patch(self, index: int, top: int, left: int, height: int, width: int) -> list[np.ndarray]:
+        """Copies of an aligned HR and LR crop of sub-image `index`: uint8 (4h, 4w, 3) and (h, w, 3).
+
+        Args:
+            index: 0 … len(store) - 1.
+            top, left, height, width: in LR pixels.
+        """
+        if os.getpid() != self._pid:
+            self._open()
+        patches = []
+        with self._lock:  # so that `close` in one thread never unmaps what another one reads
+            if self.closed:
+                raise ValueError(f"{self.folder} was closed or rebuilt. Open it again with open_store.")
+            for transaction, scale in zip(self._transactions, (SCALE, 1), strict=True):
+                value = transaction.get(self.keys[index])
+                if self.codec == "raw":
+                    image = np.frombuffer(value, np.uint8).reshape(*self.sizes[index] * scale // SCALE, 3)
+                else:
+                    image = images.decode_png(value)
+                rows = slice(top * scale, (top + height) * scale)
+                patches.append(image[rows, left * scale : (left + width) * scale].copy())
+        return patches
+
+    def read(self, index: int) -> list[np.ndarray]:
+        """HR and LR of one whole sub-image, uint8 (4h, 4w, 3) and (h, w, 3)."""
+        height, width = (int(side) // SCALE for side in self.sizes[index])
+        return self.read_patch(index, 0, 0, height, width)
+
+    def __getstate__(self) -> dict:
+        return {"folder": self.folder, "build_id": self.description["build_id"]}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(state["folder"])
+        if self.description["build_id"] != state["build_id"]:
+            raise ValueError(f"{self.folder} was rebuilt since this object was made. Open it again.")
+
+
+_REBUILD = "Delete the folder and run notebooks/01_prepare_data.ipynb again."
+
+
+def _read_description(folder: Path) -> dict:
+    path = folder / "store.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing. Run notebooks/01_prepare_data.ipynb first.")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        version = description["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}). {_REBUILD}") from None
+    if (version, description["scale"]) != (VERSION, SCALE):
+        raise ValueError(f"{path}: expected version {VERSION}, got {version}. {_REBUILD}")
+    return description

@@ -1,0 +1,26 @@
+"""The networks of the comparison, one file each; float (N, 3, H, W) in [0, 1] → (N, 3, 4H, 4W)."""
+
+from torch import nn
+
+from sr_utils.networks.carn import CARN
+from sr_utils.networks.edsr import EDSR
+from sr_utils.networks.msrresnet import MSRResNet
+
+NETWORKS = {"msrresnet": MSRResNet, "edsr": EDSR, "carn": CARN}
+
+
+def make_network(name: str, **arguments: int | float) -> nn.Module:
+    """A new network with random weights; `name` is one of NETWORKS."""
+    if name not in NETWORKS:
+        raise ValueError(f"network: expected {', '.join(NETWORKS)}, got {name!r}.")
+    if name == "carn":
+        arguments.pop("num_blocks", None)  # its 3 × 3 blocks are fixed
+    return NETWORKS[name](**arguments)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+__all__ = ["CARN", "EDSR", "NETWORKS", "MSRResNet", "count_parameters", "make_network"]

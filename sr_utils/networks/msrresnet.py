@@ -1,0 +1,62 @@
+"""MSRResNet: SRResNet without batch norm, plus the bilinear ×4 input; 16 blocks is the challenge's baseline.
+
+Source: Ledig et al., "Photo-realistic single image super-resolution", CVPR 2017; the "modified" variant and its
+tensor names follow Wang et al., ESRGAN, 2018. Batch norm is left out as in Lim et al., EDSR, 2017: it normalises
+away the range of an image, which the network has to reproduce, and costs memory.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class ResidualBlock(nn.Module):
+    """conv – ReLU – conv, added to the input."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(features, features, 3, padding=1)
+        self.conv2 = nn.Conv2d(features, features, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.conv2(F.relu(self.conv1(x), inplace=True))
+
+
+class MSRResNet(nn.Module):
+    """1,517,571 parameters with 16 blocks, 1,812,995 with 20.
+
+    Args:
+        num_blocks: residual blocks.
+        features: channels of every inner layer.
+    """
+
+    name = "msrresnet"
+
+    def __init__(self, num_blocks: int = 20, features: int = 64) -> None:
+        super().__init__()
+        self.arguments = {"num_blocks": num_blocks, "features": features}
+        self.receptive_field = 2 * num_blocks + 4  # LR pixels to each side that an output pixel depends on
+        self.conv_first = nn.Conv2d(3, features, 3, padding=1)
+        self.body = nn.Sequential(*[ResidualBlock(features) for _ in range(num_blocks)])
+        self.upconv1 = nn.Conv2d(features, 4 * features, 3, padding=1)
+        self.upconv2 = nn.Conv2d(features, 4 * features, 3, padding=1)
+        self.conv_hr = nn.Conv2d(features, features, 3, padding=1)
+        self.conv_last = nn.Conv2d(features, 3, 3, padding=1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):  # small: every block starts out close to the identity
+                nn.init.kaiming_normal_(module.weight)
+                module.weight.data *= 0.1
+                nn.init.zeros_(module.bias)
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        x = _leaky(self.conv_first(lr))  # (N, 64, H, W)
+        x = self.body(x)
+        x = _leaky(F.pixel_shuffle(self.upconv1(x), 2))  # (N, 64, 2H, 2W)
+        x = _leaky(F.pixel_shuffle(self.upconv2(x), 2))  # (N, 64, 4H, 4W)
+        x = self.conv_last(_leaky(self.conv_hr(x)))  # (N, 3, 4H, 4W)
+        base = F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
+        return base + x.to(base.dtype)  # the sum in float32, whatever the convolutions ran in
+
+
+def _leaky(x: torch.Tensor) -> torch.Tensor:
+    return F.leaky_relu(x, 0.1, inplace=True)

@@ -1,0 +1,240 @@
+"""Where photos come from: embedded demo photos, a user's folders, verified downloads.
+
+Hands over validated pairs and knows nothing of LMDB.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from sr_utils import images
+from sr_utils.config import SCALE, Config, Paths
+
+# The demo's fixed split of photos that come inside Python packages (scikit-image, scikit-learn, matplotlib).
+DEMO_PHOTOS = {
+    "train": (
+        "chelsea.png", "rocket.jpg", "motorcycle_left.png", "hubble_deep_field.jpg", "china.jpg", "flower.jpg"
+    ),
+    "val": ("astronaut.png", "coffee.png"),
+    "test": ("camera.png", "grace_hopper.jpg", "gravel.png", "ihc.png", "retina.jpg"),
+}  # fmt: skip
+SET5_URL = (
+    "https://raw.githubusercontent.com/jbhuang0604/SelfExSR/8f6dd8c1d20cb7e8792a7177b4f6fd677633f598"
+    "/data/Set5/image_SRF_4/img_{number:03d}_SRF_4_{side}.png"
+)
+SET5_SHA256 = {  # name: (HR, LR); the order is the numbering of the address
+    "baby": (
+        "ac41483d2caa808a58d1361f0172023913da3ac4a9514a135c92836eef1fbe99",
+        "55b1355cd7d7ac91180b3ddfc7c81b580e1d3e2a3dd5f77067ed228ab3af66cd",
+    ),
+    "bird": (
+        "7ed486a42ce3fca8d9ed2ff328419a92a50fc64e479765552ee544eb45f187a2",
+        "ee4ddf5ad14578e61e4882f72d18c84a294f25982559c46b727afbeed385180d",
+    ),
+    "butterfly": (
+        "a58f6334af41127d8de5ea64e36ad174623a689c1bd5c4100aee20738b93a944",
+        "4655f67e64a1249695825d8705f1e34ef627c57cef26054372971fe512f224c4",
+    ),
+    "head": (
+        "30bd282537e4660651d5f668252353a66723c301ccba541a699af053269e9eb3",
+        "a3cd8770e0f1fd3ae3a2acd2c82b2eb56f2672b1c111c724c9c3f74a7b122e38",
+    ),
+    "woman": (
+        "653e3aa5cbc70487e38e31260ba2d42588d575e267e23951ea66157adc3285e6",
+        "4fedc415705fcd2d5106fb96bb191471680d48291f0602ef09ad1b12b4d370f4",
+    ),
+}
+
+
+class Pair(NamedTuple):
+    """One photo in both sizes."""
+
+    name: str
+    hr: Path | np.ndarray
+    """File, or uint8 (H, W, 3)."""
+    lr: Path | np.ndarray | None
+    """File or array of a quarter of the size; None: made from HR by `images.resize_bicubic`."""
+
+
+def list_images(folder: Path | str) -> list[Path]:
+    """The image files of a folder by name; hidden files, Thumbs.db and other kinds of files are passed over.
+
+    Raises:
+        FileNotFoundError: no such folder, or no image in it.
+        ValueError: something with an image's name is no file, or two images differ in their suffix only.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder. Set the folders in Paths, or put the images there.")
+    found = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in images.SUFFIXES and path.name[0] != "."
+    )
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no image (expected {', '.join(sorted(images.SUFFIXES))}).")
+    for path in found:
+        if not path.is_file():
+            raise ValueError(f"{path}: expected an image file, got a folder or a broken link. Remove it.")
+    for stem, count in Counter(path.stem for path in found).items():
+        if count > 1:
+            raise ValueError(f"{folder}: {count} images are named {stem}. Keep one of them.")
+    return found
+
+
+def find_pairs(hr_folder: Path | str, lr_folder: Path | str | None) -> list[Pair]:
+    """Pair the photos of two folders: 0001.png with 0001.png or 0001x4.png, checked by their headers.
+
+    Without an LR folder every photo stands alone and its LR image is made later.
+
+    Raises:
+        FileNotFoundError, ValueError: a folder or image is missing, unreadable or of the wrong size; named.
+    """
+    hr_files = {path.stem: path for path in list_images(hr_folder)}
+    if lr_folder is None:
+        for path in hr_files.values():
+            images.read_header(path)
+        return [Pair(name, path, None) for name, path in hr_files.items()]
+    lr_files = {path.stem: path for path in list_images(lr_folder)}
+    suffix = "" if hr_files.keys() & lr_files.keys() else f"x{SCALE}"
+    expected = {name + suffix for name in hr_files}
+    for missing, where in ((expected - lr_files.keys(), lr_folder), (lr_files.keys() - expected, hr_folder)):
+        if missing:
+            raise ValueError(
+                f"HR and LR do not match: {len(missing)} images have no partner in {where}, "
+                f"the first: {', '.join(sorted(missing)[:5])}. Expected 0001.png with 0001.png or 0001x4.png."
+            )
+    pairs = [Pair(name, path, lr_files[name + suffix]) for name, path in hr_files.items()]
+    for pair in pairs:
+        require_match(pair.name, images.read_header(pair.hr)[:2], images.read_header(pair.lr)[:2])
+    return pairs
+
+
+def require_match(name: str, hr_size: Sequence[int], lr_size: Sequence[int]) -> None:
+    """Refuse an LR size (height, width) that is not a quarter of HR, up to 3 pixels that are cut from HR.
+
+    Raises:
+        ValueError: with both sizes and the name.
+    """
+    expected = tuple(side // SCALE for side in hr_size)
+    if expected != tuple(lr_size):
+        raise ValueError(
+            f"HR and LR do not match: expected LR {expected} for HR {tuple(hr_size)} at scale {SCALE}, "
+            f"got {tuple(lr_size)} for {name}."
+        )
+
+
+def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Decode a pair: uint8 HR (4H, 4W, 3), cut at bottom and right to LR × 4, and LR (H, W, 3)."""
+    hr = images.read_image(pair.hr) if isinstance(pair.hr, Path) else pair.hr
+    height, width = (side // SCALE * SCALE for side in hr.shape[:2])
+    if not height or not width:
+        raise ValueError(f"{pair.name}: {hr.shape[0]}×{hr.shape[1]} is smaller than one LR pixel (4×4).")
+    cut = hr[:height, :width]
+    if pair.lr is None:
+        return cut, images.resize_bicubic(cut, 1 / SCALE)
+    lr = images.read_image(pair.lr) if isinstance(pair.lr, Path) else pair.lr
+    require_match(pair.name, hr.shape[:2], lr.shape[:2])
+    return cut, lr
+
+
+def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> list[Pair]:
+    """The photos of a split: the folders in `paths`, else the profile's own."""
+    hr, lr = getattr(paths, f"{split}_hr"), getattr(paths, f"{split}_lr")
+    if hr:
+        return find_pairs(hr, lr)
+    if config.profile == "demo":
+        return [Pair(Path(name).stem, _package_photo(name), None) for name in DEMO_PHOTOS[split]]
+    folder = paths.root / "data" / "mini-DIV2K"
+    return find_pairs(folder / f"{split}_HR", folder / f"{split}_LR")
+
+
+def find_test_images(config: Config, paths: Paths) -> list[Path]:
+    """The LR images to enlarge; the demo's are made from embedded photos on the first call.
+
+    Raises:
+        FileNotFoundError, ValueError: as `list_images` and `images.read_header`.
+    """
+    if paths.test_lr:
+        folder = paths.test_lr
+    elif config.profile == "demo":
+        folder = paths.root / "data" / "demo" / "test_LR"
+        for name in DEMO_PHOTOS["test"]:
+            path = folder / f"{Path(name).stem}.png"
+            if not path.exists():
+                images.write_image(path, read_pair(Pair(name, _package_photo(name), None))[1])
+    else:
+        folder = paths.root / "data" / "mini-DIV2K" / "test_LR"
+    found = list_images(folder)
+    for path in found:
+        images.read_header(path)
+    return found
+
+
+def conversion_note(pairs: Sequence[Pair]) -> str:
+    """How many files are not plain RGB, for example "converted to RGB: 2 grey, 1 palette", or ""."""
+    files = [side for pair in pairs for side in (pair.hr, pair.lr) if isinstance(side, Path)]
+    kinds = Counter(note for path in files if (note := images.read_header(path).note))
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return f"converted to RGB: {listed}" if kinds else ""
+
+
+def find_benchmark(config: Config, paths: Paths, *, download: bool = True) -> tuple[str, list[Pair]]:
+    """Photos to compare networks on: Set5 (butterfly first), or the validation photos where it is not to be had.
+
+    Set5 comes from the folder named by the environment variable SR_DATA, else data/Set5, else a verified
+    download of 1 MB.
+
+    Returns:
+        The name of the set, as figures and tables tell it, and its pairs.
+    """
+    own = paths.root / "data" / "Set5"
+    for folder in (Path(os.environ["SR_DATA"]) / "Set5" if os.environ.get("SR_DATA") else own, own):
+        if (folder / "HR").is_dir():
+            break
+    else:
+        if not (download and _download_set5(own)):
+            return "validation photos", find_split(config, paths, "val")
+    pairs = find_pairs(folder / "HR", folder / f"LR_bicubic_x{SCALE}")
+    return "Set5", sorted(pairs, key=lambda pair: (pair.name != "butterfly", pair.name))
+
+
+def _download_set5(folder: Path) -> bool:
+    import pooch  # imported here: only a first run without data needs it
+
+    beside = folder.with_name("Set5.part")
+    downloader = pooch.HTTPDownloader(timeout=5)
+    for number, (name, checksums) in enumerate(SET5_SHA256.items(), 1):
+        places = (("HR", f"HR/{name}.png"), ("LR", f"LR_bicubic_x{SCALE}/{name}x{SCALE}.png"))
+        for (side, place), checksum in zip(places, checksums, strict=True):
+            url = SET5_URL.format(number=number, side=side)
+            try:
+                pooch.retrieve(
+                    url, checksum, fname=Path(place).name, path=(beside / place).parent, downloader=downloader
+                )
+            except (OSError, ValueError) as error:  # no network, or a file that is not the one we know
+                print(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
+                return False
+    beside.rename(folder)
+    return True
+
+
+def _package_photo(name: str) -> Path:
+    import matplotlib  # imported here: heavy, and needed by the demo alone
+    import skimage
+    import sklearn.datasets
+
+    folders = (
+        Path(skimage.__file__).parent / "data",
+        Path(sklearn.datasets.__file__).parent / "images",
+        Path(matplotlib.get_data_path()) / "sample_data",
+    )
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"The demo photo {name} is missing from {', '.join(map(str, folders))}. "
+        "Reinstall: pip install --force-reinstall scikit-image scikit-learn matplotlib"
+    )
