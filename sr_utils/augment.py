@@ -3,7 +3,7 @@
 Batches are float (N, 3, H, W) in [0, 1]. Every function returns a new (hr, lr). Flips and rotations are made
 while the batch is gathered (`batches`).
 
-Source: Yoo, Ahn & Sohn, "Rethinking data augmentation for image super-resolution", CVPR 2020, arXiv:2004.00448.
+Source: Yoo et al., "Rethinking data augmentation for image super-resolution", CVPR 2020, arXiv:2004.00448.
 """
 
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def cutblur(hr: torch.Tensor, lr: torch.Tensor, *, box: tuple[int, int, int, int
 def brightness_contrast(
     hr: torch.Tensor, lr: torch.Tensor, *, brightness: np.ndarray, contrast: np.ndarray
 ) -> Tensors:
-    """brightness · image, then contrast · image + (1 - contrast) · the mean grey of its LR, clipped to [0, 1].
+    """brightness · image, then contrast · image + (1 - contrast) · its mean grey (of LR), clipped to [0, 1].
 
     Args:
         hr, lr: (N, 3, H, W) and (N, 3, H/4, W/4).
@@ -109,7 +109,9 @@ def draw(config: Config, step: int, batch_size: int, lr_side: int) -> list[Calla
             continue
         if name == "rgb_permutation":
             shuffled = rng.permuted(np.tile(np.arange(3), (size, 1)), axis=1)
-            drawn.append(partial(rgb_permutation, permutation=np.where(chosen[:, None], shuffled, np.arange(3))))
+            drawn.append(
+                partial(rgb_permutation, permutation=np.where(chosen[:, None], shuffled, np.arange(3)))
+            )
         elif name == "blend":
             weight = np.where(chosen, rng.uniform(config.blend_alpha, 1, size), 1)
             drawn.append(partial(blend, color=rng.random((size, 3)), weight=weight))

@@ -1,7 +1,7 @@
 """Batch number `step` of a run, as a pure function of (seed, step); no hidden random state, no workers.
 
-So a resumed run sees the batches that the uninterrupted one would have seen, and two experiments with one seed
-can be compared pair by pair.
+So a resumed run sees the batches that the uninterrupted one would have seen, and two experiments with one
+seed can be compared pair by pair.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sr_utils.config import SCALE
-from sr_utils.lmdb_store import Store
+from sr_utils.sub_images import Store
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -60,7 +60,9 @@ class PatchSampler:
         self._store, self._seed, self._batch_size = store, seed, batch_size
         self._flip, self._rotate = flip, rotate
         self._side = hr_patch_size // SCALE
-        positions = store.sizes // SCALE - self._side + 1  # (sub-images, 2): rows and columns of patch corners
+        positions = (
+            store.sizes // SCALE - self._side + 1
+        )  # (sub-images, 2): rows and columns of patch corners
         if (positions < 1).any():
             index = int(np.argmin(positions.min(axis=1)))
             height, width = store.sizes[index]
@@ -82,7 +84,9 @@ class PatchSampler:
         transposed = rng.random(self._batch_size) < 0.5 * self._rotate
         lr, hr = (np.empty((self._batch_size, side, side, 3), np.uint8) for side in self._shape)
         for n in range(self._batch_size):
-            patches = self._store.read_patch(int(indices[n]), int(tops[n]), int(lefts[n]), self._side, self._side)
+            patches = self._store.read_patch(
+                int(indices[n]), int(tops[n]), int(lefts[n]), self._side, self._side
+            )
             for target, patch in zip((hr[n], lr[n]), patches, strict=True):
                 if transposed[n]:
                     patch = cv2.transpose(patch)

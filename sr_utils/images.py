@@ -18,7 +18,13 @@ from sr_utils.config import SCALE
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 _PLAIN_MODES = {"RGB"}
-_CONVERTED_MODES = {"RGBA": "alpha dropped", "L": "grey", "LA": "grey, alpha dropped", "P": "palette", "1": "grey"}
+_CONVERTED_MODES = {
+    "RGBA": "alpha dropped",
+    "L": "grey",
+    "LA": "grey, alpha dropped",
+    "P": "palette",
+    "1": "grey",
+}
 _TURNED = range(5, 9)  # EXIF orientations that swap height and width
 
 

@@ -10,15 +10,13 @@ import json
 import os
 import shutil
 import sys
-import threading
 import uuid
-import weakref
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lmdb
 import numpy as np
@@ -27,25 +25,21 @@ from tqdm import tqdm
 
 from sr_utils import images, sources
 from sr_utils.config import SCALE
+from sr_utils.sub_images import (
+    BUILD_KEY,
+    SIDES,
+    VERSION,
+    Photo,
+    Store,
+    close_open,
+    open_store,
+    photo_keys,
+    recover,
+)
 
-VERSION = 1
-SIDES = ("HR_sub.lmdb", f"LRx{SCALE}_sub.lmdb")
-BUILD_KEY = b"__build__"
+__all__ = ["Store", "build_store", "open_store"]
+
 PNG_SHARE = 0.7  # PNG needs less of the disk than raw pixels; an upper estimate for the free-space check
-
-
-class Photo(NamedTuple):
-    """The sub-images of one photo."""
-
-    name: str
-    key: str
-    """ASCII prefix of its keys: `<key>_s001`, `<key>_s002`, …"""
-    height: int
-    width: int
-    """Size of its HR windows: min(side, 480)."""
-    count: int
-    checksums: list[list[int]]
-    """CRC-32 of each HR value, then of each LR value."""
 
 
 def window_starts(side: int, size: int, step: int) -> list[int]:
@@ -64,7 +58,7 @@ def build_store(
     smallest: int = SCALE,
     skip_small: bool = False,
     workers: int | None = None,
-) -> "Store":
+) -> Store:
     """Cut photos into sub-images and write them, HR and LR, in one pass; an up-to-date store is left alone.
 
     Args:
@@ -89,7 +83,7 @@ def build_store(
     photos, skipped = _plan(pairs, sub_image, step, smallest, skip_small)
     recipe = {"version": VERSION, "codec": codec, "scale": SCALE, "sub_image": sub_image, "step": step}
     recipe["sources"] = _source_digest(pairs, smallest)
-    _recover(folder)
+    recover(folder)
     if (folder / "store.json").exists():
         description = json.loads((folder / "store.json").read_text(encoding="utf-8"))
         if all(description.get(name) == value for name, value in recipe.items()):
@@ -123,7 +117,7 @@ def _plan(
             raise ValueError(f"Two photos are named {key}. Rename one of them.")
         keys.add(key)
         photos[index] = Photo(pair.name, key, *window, count, [])
-    if small and not skip_small or not photos:
+    if (small and not skip_small) or not photos:
         raise ValueError(
             f"{len(small)} of {len(pairs)} photos are smaller than the training patch ({smallest} pixels): "
             f"{', '.join(small[:5])}. Remove them, or pass skip_small=True."
@@ -185,10 +179,6 @@ def _cut(pair: sources.Pair, photo: Photo, step: int, codec: str) -> list[list[b
     return values
 
 
-def _keys(photo: Photo) -> list[bytes]:
-    return [f"{photo.key}_s{number:03d}".encode() for number in range(1, photo.count + 1)]
-
-
 def _write(
     pairs: Sequence[sources.Pair], photos: dict[int, Photo], building: Path, recipe: dict, workers: int
 ) -> None:
@@ -197,8 +187,12 @@ def _write(
         with ThreadPoolExecutor(workers) as pool, _bar(len(photos), "sub-images", "photo") as bar:
             waiting: deque = deque()
             for index, photo in photos.items():
-                waiting.append((photo, pool.submit(_cut, pairs[index], photo, recipe["step"], recipe["codec"])))
-                if len(waiting) > workers:  # bounds the memory: one decoded photo per thread, and one to write
+                waiting.append(
+                    (photo, pool.submit(_cut, pairs[index], photo, recipe["step"], recipe["codec"]))
+                )
+                if (
+                    len(waiting) > workers
+                ):  # bounds the memory: one decoded photo per thread, and one to write
                     _put_photo(environments, *waiting.popleft(), bar)
             while waiting:
                 _put_photo(environments, *waiting.popleft(), bar)
@@ -211,7 +205,9 @@ def _write(
             environment.close()
     if recipe["codec"] == "png":
         for scale, side in zip((1, SCALE), SIDES, strict=True):
-            images.write_atomic(building / side / "meta_info.txt", "".join(_meta_info(photos.values(), scale)))
+            images.write_atomic(
+                building / side / "meta_info.txt", "".join(_meta_info(photos.values(), scale))
+            )
     for side in SIDES:
         (building / side / "lock.mdb").unlink(missing_ok=True)
     content = hashlib.sha256(json.dumps([photo.checksums for photo in photos.values()]).encode()).hexdigest()
@@ -226,7 +222,7 @@ def _bar(total: int, what: str, unit: str) -> tqdm:
 
 def _put_photo(environments: list, photo: Photo, future: Any, bar: tqdm) -> None:
     for environment, values in zip(environments, future.result(), strict=True):
-        _put(environment, _keys(photo), values)
+        _put(environment, photo_keys(photo), values)
     bar.update()
 
 
@@ -245,165 +241,25 @@ def _verify(environment: lmdb.Environment, photos: Iterable[Photo], side: int) -
     """Read everything back: every key there, every byte as the write pass had it."""
     with environment.begin(buffers=True) as transaction:
         for photo in photos:
-            for key, checksum in zip(_keys(photo), photo.checksums[side], strict=True):
+            for key, checksum in zip(photo_keys(photo), photo.checksums[side], strict=True):
                 if zlib.crc32(transaction.get(key, b"")) != checksum:
-                    raise OSError(f"{environment.path()}: {key.decode()} was not written right. Check the disk.")
+                    raise OSError(
+                        f"{environment.path()}: {key.decode()} was not written right. Check the disk."
+                    )
 
 
 def _meta_info(photos: Iterable[Photo], scale: int) -> Iterator[str]:
     for photo in photos:
-        for key in _keys(photo):
+        for key in photo_keys(photo):
             yield f"{key.decode()}.png ({photo.height // scale},{photo.width // scale},3) 1\n"
 
 
 def _swap_in(building: Path, folder: Path) -> None:
     (building / "builder").unlink()
-    if store := _OPEN.get(_identity(folder)):
-        store.close()  # a notebook may still hold the old store; Windows cannot rename it while it is open
+    close_open(folder)  # a notebook may still hold the old store
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     building.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _recover(folder: Path) -> None:
-    """Finish a swap that was killed between its two renames: the old store is put back."""
-    old = folder.with_name(folder.name + ".old")
-    if old.exists() and not folder.exists():
-        old.rename(folder)
-
-
-# Stores that are open in this process: LMDB allows a file to be opened once per process.
-_OPEN: "weakref.WeakValueDictionary[tuple, Store]" = weakref.WeakValueDictionary()
-
-
-def _identity(folder: Path) -> tuple[int, Path]:
-    return os.getpid(), folder.resolve()
-
-
-def open_store(folder: Path | str) -> "Store":
-    """Open a complete store for reading; the same object while it is open already.
-
-    Raises:
-        FileNotFoundError: there is none (it says which notebook makes it).
-        ValueError: damaged, incomplete, or of another version.
-    """
-    folder = Path(folder)
-    _recover(folder)
-    store = _OPEN.get(_identity(folder))
-    if store is None or store.closed:
-        store = _OPEN[_identity(folder)] = Store(folder)
-    return store
-
-
-class Store:
-    """An open pair of LMDBs; made by `open_store`.
-
-    Survives fork and pickling: the memory maps are opened anew in the other process.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.description = _read_description(folder)
-        self.codec: str = self.description["codec"]
-        self.photos = [Photo(**photo) for photo in self.description["photos"]]
-        self.keys = [key for photo in self.photos for key in _keys(photo)]
-        counts = [photo.count for photo in self.photos]
-        self.sizes = np.repeat([(photo.height, photo.width) for photo in self.photos], counts, axis=0)
-        self._lock = threading.Lock()
-        self._open()
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def _open(self) -> None:
-        self._pid = os.getpid()
-        self._environments, self._transactions = [], []
-        for side in SIDES:
-            place = self.folder / side
-            size, expected = (place / "data.mdb").stat().st_size, self.description["bytes"][side]
-            if size != expected:
-                raise ValueError(f"{place}: expected {expected} bytes, got {size}. {_REBUILD}")
-            try:
-                environment = lmdb.open(
-                    str(place), readonly=True, lock=False, readahead=False, meminit=False, max_spare_txns=0
-                )
-            except lmdb.Error as error:
-                raise ValueError(f"{place} cannot be opened ({error}). {_REBUILD}") from None
-            self._environments.append(environment)
-            transaction = environment.begin(buffers=True)
-            self._transactions.append(transaction)
-            if bytes(transaction.get(BUILD_KEY, b"")).decode() != self.description["build_id"]:
-                raise ValueError(f"{place} belongs to another build than its store.json. {_REBUILD}")
-            if environment.stat()["entries"] != len(self) + 1:
-                entries = environment.stat()["entries"] - 1
-                raise ValueError(f"{place}: expected {len(self)} sub-images, got {entries}. {_REBUILD}")
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called, by hand or because the store was rebuilt."""
-        return not self._transactions
-
-    def close(self) -> None:
-        """Release the memory maps."""
-        with self._lock:
-            for transaction in self._transactions:
-                transaction.abort()
-            for environment in self._environments:
-                environment.close()
-            self._environments, self._transactions = [], []
-
-    def read_patch(self, index: int, top: int, left: int, height: int, width: int) -> list[np.ndarray]:
-        """Copies of an aligned HR and LR crop of sub-image `index`: uint8 (4h, 4w, 3) and (h, w, 3).
-
-        Args:
-            index: 0 … len(store) - 1.
-            top, left, height, width: in LR pixels.
-        """
-        if os.getpid() != self._pid:
-            self._open()
-        patches = []
-        with self._lock:  # so that `close` in one thread never unmaps what another one reads
-            if self.closed:
-                raise ValueError(f"{self.folder} was closed or rebuilt. Open it again with open_store.")
-            for transaction, scale in zip(self._transactions, (SCALE, 1), strict=True):
-                value = transaction.get(self.keys[index])
-                if self.codec == "raw":
-                    image = np.frombuffer(value, np.uint8).reshape(*self.sizes[index] * scale // SCALE, 3)
-                else:
-                    image = images.decode_png(value)
-                rows = slice(top * scale, (top + height) * scale)
-                patches.append(image[rows, left * scale : (left + width) * scale].copy())
-        return patches
-
-    def read(self, index: int) -> list[np.ndarray]:
-        """HR and LR of one whole sub-image, uint8 (4h, 4w, 3) and (h, w, 3)."""
-        height, width = (int(side) // SCALE for side in self.sizes[index])
-        return self.read_patch(index, 0, 0, height, width)
-
-    def __getstate__(self) -> dict:
-        return {"folder": self.folder, "build_id": self.description["build_id"]}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(state["folder"])
-        if self.description["build_id"] != state["build_id"]:
-            raise ValueError(f"{self.folder} was rebuilt since this object was made. Open it again.")
-
-
-_REBUILD = "Delete the folder and run notebooks/01_prepare_data.ipynb again."
-
-
-def _read_description(folder: Path) -> dict:
-    path = folder / "store.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing. Run notebooks/01_prepare_data.ipynb first.")
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        version = description["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}). {_REBUILD}") from None
-    if (version, description["scale"]) != (VERSION, SCALE):
-        raise ValueError(f"{path}: expected version {VERSION}, got {version}. {_REBUILD}")
-    return description

@@ -69,7 +69,9 @@ def list_images(folder: Path | str) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder. Set the folders in Paths, or put the images there.")
+        raise FileNotFoundError(
+            f"{folder} is not a folder. Set the folders in Paths, or put the images there."
+        )
     found = sorted(
         path for path in folder.iterdir() if path.suffix.lower() in images.SUFFIXES and path.name[0] != "."
     )
@@ -182,7 +184,7 @@ def conversion_note(pairs: Sequence[Pair]) -> str:
 
 
 def find_benchmark(config: Config, paths: Paths, *, download: bool = True) -> tuple[str, list[Pair]]:
-    """Photos to compare networks on: Set5 (butterfly first), or the validation photos where it is not to be had.
+    """Photos to compare networks on: Set5 (butterfly first), or the validation photos if it is not to be had.
 
     Set5 comes from the folder named by the environment variable SR_DATA, else data/Set5, else a verified
     download of 1 MB.
@@ -215,7 +217,9 @@ def _download_set5(folder: Path) -> bool:
                     url, checksum, fname=Path(place).name, path=(beside / place).parent, downloader=downloader
                 )
             except (OSError, ValueError) as error:  # no network, or a file that is not the one we know
-                print(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
+                print(
+                    f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place."
+                )
                 return False
     beside.rename(folder)
     return True

@@ -13,8 +13,6 @@ def make_network(name: str, **arguments: int | float) -> nn.Module:
     """A new network with random weights; `name` is one of NETWORKS."""
     if name not in NETWORKS:
         raise ValueError(f"network: expected {', '.join(NETWORKS)}, got {name!r}.")
-    if name == "carn":
-        arguments.pop("num_blocks", None)  # its 3 × 3 blocks are fixed
     return NETWORKS[name](**arguments)
 
 

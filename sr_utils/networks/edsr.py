@@ -1,7 +1,7 @@
 """EDSR baseline: 16 residual blocks and a long skip, on mean-shifted images; 1,517,571 trainable parameters.
 
-Source: Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW 2017; tensor names
-as BasicSR publishes its weights.
+Source: Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW 2017; tensors
+are named as in the weights that BasicSR publishes.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """MSRResNet: SRResNet without batch norm, plus the bilinear ×4 input; 16 blocks is the challenge's baseline.
 
-Source: Ledig et al., "Photo-realistic single image super-resolution", CVPR 2017; the "modified" variant and its
-tensor names follow Wang et al., ESRGAN, 2018. Batch norm is left out as in Lim et al., EDSR, 2017: it normalises
-away the range of an image, which the network has to reproduce, and costs memory.
+Source: Ledig et al., "Photo-realistic single image super-resolution", CVPR 2017; variant and
+tensor names as in Wang et al., ESRGAN, 2018. Batch norm is left out as in Lim et al., EDSR, 2017: it
+normalises away the range of an image, which the network has to reproduce, and costs memory.
 """
 
 import torch
@@ -28,11 +28,13 @@ class MSRResNet(nn.Module):
     Args:
         num_blocks: residual blocks.
         features: channels of every inner layer.
+        init_gain: factor on Kaiming's standard deviation in the layers outside the blocks (blocks and last
+            layer have 0.1). The reference has 0.1 there too; 1 lets gradients through from the start.
     """
 
     name = "msrresnet"
 
-    def __init__(self, num_blocks: int = 20, features: int = 64) -> None:
+    def __init__(self, num_blocks: int = 20, features: int = 64, init_gain: float = 0.1) -> None:
         super().__init__()
         self.arguments = {"num_blocks": num_blocks, "features": features}
         self.receptive_field = 2 * num_blocks + 4  # LR pixels to each side that an output pixel depends on
@@ -42,10 +44,11 @@ class MSRResNet(nn.Module):
         self.upconv2 = nn.Conv2d(features, 4 * features, 3, padding=1)
         self.conv_hr = nn.Conv2d(features, features, 3, padding=1)
         self.conv_last = nn.Conv2d(features, 3, 3, padding=1)
+        outer = (self.conv_first, self.upconv1, self.upconv2, self.conv_hr)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # small: every block starts out close to the identity
+            if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
-                module.weight.data *= 0.1
+                module.weight.data *= init_gain if module in outer else 0.1  # blocks start near the identity
                 nn.init.zeros_(module.bias)
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:

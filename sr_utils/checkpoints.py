@@ -1,0 +1,139 @@
+"""Weights with their story, and training states: written whole or not at all, never running code from a file.
+
+Source of the file format: safetensors; foreign `.pth` files are read with `weights_only=True`.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from sr_utils.images import write_atomic
+from sr_utils.networks import make_network
+
+FORMAT = "sr_utils 1"
+
+
+def save_weights(path: Path | str, model: nn.Module, metadata: dict[str, Any], *, half: bool = False) -> None:
+    """Write a network's tensors and metadata as one safetensors file.
+
+    Args:
+        path: ends in .safetensors.
+        model: a network of `sr_utils.networks`.
+        metadata: JSON-able values by name; network and its arguments are added.
+        half: store float16, half the size for less than 0.001 dB.
+    """
+    dtype = torch.float16 if half else torch.float32
+    tensors = {
+        name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()
+    }
+    story = metadata | {"format": FORMAT, "network": model.name, "arguments": model.arguments}
+    text = {name: json.dumps(value) for name, value in story.items()}
+    write_atomic(path, safetensors.torch.save(tensors, text))
+
+
+def load_checkpoint(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
+    """A network in float32 on the CPU, in eval mode, and the metadata of its file.
+
+    Args:
+        path: our .safetensors, or a .pth with the field's tensor names: bare, under `params_ema`, `params` or
+            `state_dict`, with or without a `module.` prefix. Its metadata is {"network", "arguments"} alone.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: damaged, with code in it, of an unknown network, tensors that do not fit, or not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing. Run notebooks/03_train.ipynb first, or correct the path."
+        )
+    tensors, metadata = _read_safetensors(path) if path.suffix == ".safetensors" else _read_foreign(path)
+    try:
+        model = make_network(metadata["network"], **metadata["arguments"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: unknown network in the metadata ({error}).") from None
+    _require_fit(path, model, tensors)
+    model.load_state_dict(tensors)
+    return model.eval(), metadata
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise ValueError(f"{path}: damaged, or not a safetensors file ({error}).") from None
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path}: expected metadata of format {FORMAT!r}, got {metadata.get('format')!r}.")
+    return tensors, metadata
+
+
+def _read_foreign(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each raise their own kinds
+        reason = str(error).split("\n")[0][:200]
+        raise ValueError(f"{path}: not a plain file of tensors, so it is not loaded ({reason}).") from None
+    for name in ("params_ema", "params", "state_dict"):
+        content = content.get(name, content) if isinstance(content, dict) else content
+    if not isinstance(content, dict) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
+        raise ValueError(f"{path}: expected a dictionary of tensors, got {type(content).__name__}.")
+    tensors = {name.removeprefix("module."): value.float() for name, value in content.items()}
+    num_blocks = 1 + max(
+        [int(n.split(".")[1]) for n in tensors if n.startswith("body.") and "conv1" in n] or [-1]
+    )
+    if "conv_after_body.weight" in tensors:
+        tensors.pop("mean", None)  # a constant of EDSR that some files store
+        arguments = {"num_blocks": num_blocks}
+        return tensors, {"network": "edsr", "arguments": arguments}
+    if "upconv1.weight" in tensors and "conv_first.weight" in tensors:
+        return tensors, {"network": "msrresnet", "arguments": {"num_blocks": num_blocks}}
+    raise ValueError(
+        f"{path}: unknown network. Expected the tensor names of MSRResNet or EDSR, got {list(tensors)[:5]}…"
+    )
+
+
+def _require_fit(path: Path, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    expected = model.state_dict()
+    problems = {
+        "missing": sorted(expected.keys() - tensors.keys()),
+        "unexpected": sorted(tensors.keys() - expected.keys()),
+        "wrong shape": [
+            f"{name} {tuple(tensors[name].shape)} instead of {tuple(value.shape)}"
+            for name, value in expected.items()
+            if name in tensors and tensors[name].shape != value.shape
+        ],
+        "not finite": [name for name, value in tensors.items() if not torch.isfinite(value).all()],
+    }
+    told = [f"{kind}: {', '.join(names[:5])} ({len(names)})" for kind, names in problems.items() if names]
+    if told:
+        raise ValueError(f"{path} does not fit {model.name}: {'; '.join(told)}.")
+
+
+def save_state(path: Path | str, state: dict[str, Any]) -> None:
+    """Write a training state (nested dictionaries of tensors, numbers and strings)."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_state(path: Path | str) -> dict[str, Any]:
+    """Read a training state on the CPU.
+
+    Raises:
+        ValueError: damaged; the message says what to do.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each raise their own kinds
+        reason = str(error).split("\n")[0][:200]
+        raise ValueError(f"{path}: damaged training state ({reason}). Delete it to start afresh.") from None

@@ -1,0 +1,182 @@
+"""Reading sub-images: an open store, safe to share between threads, processes and re-run notebook cells."""
+
+import json
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import NamedTuple
+
+import lmdb
+import numpy as np
+
+from sr_utils import images
+from sr_utils.config import SCALE
+
+VERSION = 1
+SIDES = ("HR_sub.lmdb", f"LRx{SCALE}_sub.lmdb")
+BUILD_KEY = b"__build__"
+_REBUILD = "Delete the folder and run notebooks/01_prepare_data.ipynb again."
+
+
+class Photo(NamedTuple):
+    """The sub-images of one photo."""
+
+    name: str
+    key: str
+    """ASCII prefix of its keys: `<key>_s001`, `<key>_s002`, …"""
+    height: int
+    width: int
+    """Size of its HR windows: min(side, 480)."""
+    count: int
+    checksums: list[list[int]]
+    """CRC-32 of each HR value, then of each LR value."""
+
+
+def photo_keys(photo: Photo) -> list[bytes]:
+    """The keys of all sub-images of a photo, in both LMDBs."""
+    return [f"{photo.key}_s{number:03d}".encode() for number in range(1, photo.count + 1)]
+
+
+def recover(folder: Path) -> None:
+    """Finish a swap that was killed between its two renames: the old store is put back."""
+    old = folder.with_name(folder.name + ".old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+
+
+# Stores that are open in this process: LMDB allows a file to be opened once per process.
+_OPEN: "weakref.WeakValueDictionary[tuple, Store]" = weakref.WeakValueDictionary()
+
+
+def _identity(folder: Path) -> tuple[int, Path]:
+    return os.getpid(), folder.resolve()
+
+
+def close_open(folder: Path) -> None:
+    """Close the store that this process has open there: Windows renames no open file."""
+    if store := _OPEN.get(_identity(folder)):
+        store.close()
+
+
+def open_store(folder: Path | str) -> "Store":
+    """Open a complete store for reading; the same object while it is open already.
+
+    Raises:
+        FileNotFoundError: there is none (it says which notebook makes it).
+        ValueError: damaged, incomplete, or of another version.
+    """
+    folder = Path(folder)
+    recover(folder)
+    store = _OPEN.get(_identity(folder))
+    if store is None or store.closed:
+        store = _OPEN[_identity(folder)] = Store(folder)
+    return store
+
+
+class Store:
+    """An open pair of LMDBs; made by `open_store`.
+
+    Survives fork and pickling: the memory maps are opened anew in the other process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.description = _read_description(folder)
+        self.codec: str = self.description["codec"]
+        self.photos = [Photo(**photo) for photo in self.description["photos"]]
+        self.keys = [key for photo in self.photos for key in photo_keys(photo)]
+        counts = [photo.count for photo in self.photos]
+        self.sizes = np.repeat([(photo.height, photo.width) for photo in self.photos], counts, axis=0)
+        self._lock = threading.Lock()
+        self._open()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def _open(self) -> None:
+        self._pid = os.getpid()
+        self._environments, self._transactions = [], []
+        for side in SIDES:
+            place = self.folder / side
+            size, expected = (place / "data.mdb").stat().st_size, self.description["bytes"][side]
+            if size != expected:
+                raise ValueError(f"{place}: expected {expected} bytes, got {size}. {_REBUILD}")
+            try:
+                environment = lmdb.open(
+                    str(place), readonly=True, lock=False, readahead=False, meminit=False, max_spare_txns=0
+                )
+            except lmdb.Error as error:
+                raise ValueError(f"{place} cannot be opened ({error}). {_REBUILD}") from None
+            self._environments.append(environment)
+            transaction = environment.begin(buffers=True)
+            self._transactions.append(transaction)
+            if bytes(transaction.get(BUILD_KEY, b"")).decode() != self.description["build_id"]:
+                raise ValueError(f"{place} belongs to another build than its store.json. {_REBUILD}")
+            if environment.stat()["entries"] != len(self) + 1:
+                entries = environment.stat()["entries"] - 1
+                raise ValueError(f"{place}: expected {len(self)} sub-images, got {entries}. {_REBUILD}")
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called, by hand or because the store was rebuilt."""
+        return not self._transactions
+
+    def close(self) -> None:
+        """Release the memory maps."""
+        with self._lock:
+            for transaction in self._transactions:
+                transaction.abort()
+            for environment in self._environments:
+                environment.close()
+            self._environments, self._transactions = [], []
+
+    def read_patch(self, index: int, top: int, left: int, height: int, width: int) -> list[np.ndarray]:
+        """Copies of an aligned HR and LR crop of sub-image `index`: uint8 (4h, 4w, 3) and (h, w, 3).
+
+        Args:
+            index: 0 … len(store) - 1.
+            top, left, height, width: in LR pixels.
+        """
+        if os.getpid() != self._pid:
+            self._open()
+        patches = []
+        with self._lock:  # so that `close` in one thread never unmaps what another one reads
+            if self.closed:
+                raise ValueError(f"{self.folder} was closed or rebuilt. Open it again with open_store.")
+            for transaction, scale in zip(self._transactions, (SCALE, 1), strict=True):
+                value = transaction.get(self.keys[index])
+                if self.codec == "raw":
+                    image = np.frombuffer(value, np.uint8).reshape(*self.sizes[index] * scale // SCALE, 3)
+                else:
+                    image = images.decode_png(value)
+                rows = slice(top * scale, (top + height) * scale)
+                patches.append(image[rows, left * scale : (left + width) * scale].copy())
+        return patches
+
+    def read(self, index: int) -> list[np.ndarray]:
+        """HR and LR of one whole sub-image, uint8 (4h, 4w, 3) and (h, w, 3)."""
+        height, width = (int(side) // SCALE for side in self.sizes[index])
+        return self.read_patch(index, 0, 0, height, width)
+
+    def __getstate__(self) -> dict:
+        return {"folder": self.folder, "build_id": self.description["build_id"]}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(state["folder"])
+        if self.description["build_id"] != state["build_id"]:
+            raise ValueError(f"{self.folder} was rebuilt since this object was made. Open it again.")
+
+
+def _read_description(folder: Path) -> dict:
+    path = folder / "store.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing. Run notebooks/01_prepare_data.ipynb first.")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        version = description["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}). {_REBUILD}") from None
+    if (version, description["scale"]) != (VERSION, SCALE):
+        raise ValueError(f"{path}: expected version {VERSION}, got {version}. {_REBUILD}")
+    return description
