@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 SCALE = 4
 PARAMETER_LIMIT = 1_821_085  # trainable parameters must stay below: 120 % of SRResNet's 1,517,571
@@ -40,18 +40,23 @@ class Paths:
 
     @classmethod
     def find(cls, root: Path | str | None = None, **folders: Path | str | None) -> Self:
-        """Paths below `root`, or below the nearest folder upwards that holds our pyproject.toml."""
-        if root:
-            return cls(Path(root), **folders)
+        """Paths below `root`, or below the nearest folder upwards that holds our pyproject.toml.
+
+        `data/paths.json` there, if any, names a user's own photo folders: {"train_hr": "…", …}.
+        """
         here = Path.cwd()
-        for folder in (here, *here.parents):
-            project = folder / "pyproject.toml"
-            if project.is_file() and 'name = "sr-utils"' in project.read_text(encoding="utf-8"):
-                return cls(folder, **folders)
-        raise FileNotFoundError(
-            f"No project found in {here} or above it (a folder with sr-utils' pyproject.toml). "
-            "Start Jupyter in the project, or set ROOT in the parameters cell."
-        )
+        root = Path(root) if root else next(filter(_is_project, (here, *here.parents)), None)
+        if root is None:
+            raise FileNotFoundError(
+                f"No project found in {here} or above it (a folder with sr-utils' pyproject.toml). "
+                "Start Jupyter in the project, or set ROOT in the parameters cell."
+            )
+        own = root / "data" / "paths.json"
+        try:
+            saved = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
+            return cls(root, **saved | folders)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{own}: expected {{"train_hr": "folder", …}} ({error}).') from None
 
     def store(self, profile: str, split: str = "train") -> Path:
         """Folder of the pair of LMDBs of a split."""
@@ -64,6 +69,11 @@ class Paths:
     def results(self, run_name: str) -> Path:
         """Folder of what one trained network made: enlarged images, tables and figures."""
         return self.root / "report" / "results" / run_name
+
+
+def _is_project(folder: Path) -> bool:
+    project = folder / "pyproject.toml"
+    return project.is_file() and 'name = "sr-utils"' in project.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,3 +218,12 @@ DEMO = replace(
 )
 
 PROFILES = {"demo": DEMO, "full": FULL}
+
+
+def configure(profile: str, **overrides: Any) -> Config:
+    """A profile with some fields changed; an override of None leaves the profile's value."""
+    if profile not in PROFILES:
+        raise ValueError(f"PROFILE: expected {' or '.join(PROFILES)}, got {profile!r}.")
+    return replace(
+        PROFILES[profile], **{name: value for name, value in overrides.items() if value is not None}
+    )

@@ -52,6 +52,7 @@ class CARN(nn.Module):
     def __init__(self, features: int = 64) -> None:
         super().__init__()
         self.arguments = {"features": features}
+        self.label = "CARN"
         self.receptive_field = 22
         self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
         self.entry = nn.Conv2d(3, features, 3, padding=1)

@@ -42,6 +42,7 @@ class EDSR(nn.Module):
         self.arguments = {
             "num_blocks": num_blocks, "features": features, "res_scale": res_scale, "image_range": image_range
         }  # fmt: skip
+        self.label = "EDSR"
         self.receptive_field = 2 * num_blocks + 5
         self.image_range = image_range
         self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)

@@ -37,6 +37,7 @@ class MSRResNet(nn.Module):
     def __init__(self, num_blocks: int = 20, features: int = 64, init_gain: float = 0.1) -> None:
         super().__init__()
         self.arguments = {"num_blocks": num_blocks, "features": features}
+        self.label = f"MSRResNet-{num_blocks}"
         self.receptive_field = 2 * num_blocks + 4  # LR pixels to each side that an output pixel depends on
         self.conv_first = nn.Conv2d(3, features, 3, padding=1)
         self.body = nn.Sequential(*[ResidualBlock(features) for _ in range(num_blocks)])

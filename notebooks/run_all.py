@@ -1,0 +1,123 @@
+"""Run the notebooks top to bottom; leave executed copies, their HTML without network, and a summary.
+
+python notebooks/run_all.py --profile demo
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import latex2mathml.converter
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+
+from sr_utils.config import PROFILES, Config, Paths, configure
+from sr_utils.images import write_atomic
+from sr_utils.metrics import column
+from sr_utils.train import read_log
+
+HERE = Path(__file__).parent
+NAMES = (
+    "01_prepare_data",
+    "02_augmentations",
+    "03_train",
+    "04_infer_test_set",
+    "05_compare_models",
+    "07_report",
+)
+PSNR = column("PSNR", "rgb")
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--profile", choices=PROFILES, default="demo")
+    parser.add_argument("--steps", type=int, help="training steps, if not the profile's own")
+    parser.add_argument("--root", type=Path, default=HERE.parent, help="project folder (default: this one)")
+    parser.add_argument("--only", nargs="+", metavar="NN", help="numbers of the notebooks, for example 01 03")
+    parser.add_argument(
+        "--no-download", action="store_true", help="take Set5 from a local folder or not at all"
+    )
+    arguments = parser.parse_args()
+    names = [name for name in NAMES if not arguments.only or name[:2] in arguments.only]
+    if not names:
+        parser.error(f"--only: expected some of {', '.join(name[:2] for name in NAMES)}")
+    root = arguments.root.resolve()
+    executed = root / "report" / "executed"
+    executed.mkdir(parents=True, exist_ok=True)
+    values = {"PROFILE": arguments.profile, "STEPS": arguments.steps, "ROOT": str(root)}
+    began = time.perf_counter()
+    for name in names:
+        print(f"\n=== {name} ===", flush=True)
+        own = {"DOWNLOAD_SET5": False} if arguments.no_download and name.startswith("05") else {}
+        run_notebook(name, executed, values | own)
+    config = configure(arguments.profile, total_steps=arguments.steps)
+    print(summary(config, Paths.find(root)))
+    print(f"All of it took {(time.perf_counter() - began) / 60:.1f} minutes.")
+
+
+def run_notebook(name: str, executed: Path, values: dict[str, object]) -> None:
+    """Execute one notebook, its output shown as plain text, and write `<name>.ipynb` and `<name>.html`."""
+    target = executed / f"{name}.ipynb"
+    try:
+        papermill.execute_notebook(
+            HERE / f"{name}.ipynb",
+            target,
+            parameters=values,
+            cwd=HERE,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+            log_output=True,
+        )
+    finally:  # a failed notebook is worth reading too
+        if target.exists():
+            write_atomic(target.with_suffix(".html"), to_html(target))
+
+
+def to_html(path: Path) -> str:
+    """An executed notebook as one HTML page: images embedded, formulas as MathML, nothing from the network."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"(?<![\\$])\$([^$\n]+)\$", _mathml, cell.source)
+            cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", cell.source)
+    exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="", mermaid_js_url="")
+    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(HERE)}})
+    return page
+
+
+def _mathml(match: re.Match) -> str:
+    return latex2mathml.converter.convert(match[1])
+
+
+def summary(config: Config, paths: Paths) -> str:
+    """What came out, as a table, and where to look next."""
+    results = paths.results(config.run_name)
+    lines = ["", f"=== {config.run_name} ==="]
+    if (results / "validation.json").exists():
+        rows = json.loads((results / "validation.json").read_text())
+        methods = list(dict.fromkeys(row["method"] for row in rows))
+        lines.append(
+            f"{'validation photo':<18}" + "".join(f"{method:>14}" for method in methods) + f"{'gain':>10}"
+        )
+        by_image: dict[str, list[float]] = {}
+        for row in rows:
+            by_image.setdefault(row["image"], []).append(row[PSNR])
+        by_image["mean"] = [sum(values) / len(by_image) for values in zip(*by_image.values(), strict=True)]
+        for image, values in by_image.items():
+            cells = "".join(f"{value:>14.2f}" for value in values)
+            lines.append(f"{image:<18}{cells}{values[-1] - values[0]:>+10.2f}")
+        lines.append("PSNR in dB, RGB, border 4")
+    if records := read_log(paths.run(config.run_name)):
+        lines.append(f"training: {records[-1]['step']} steps in {records[-1]['seconds']:.0f} s")
+    lines.append("Look at: report/executed/05_compare_models.html, report/compare.html, report/report.pdf")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Matplotlib figures for notebooks and report: every function returns one; only notebooks show them.
+
+One method has one colour everywhere (the colour-blind safe palette of Okabe & Ito), and pixels are shown
+unsmoothed.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from sr_utils.config import BORDER, PARAMETER_LIMIT, Config
+from sr_utils.metrics import column, psnr
+from sr_utils.train import learning_rate_at
+
+INK = "#333333"
+COLORS = {
+    "HR": INK, "LR": "#999999", "bicubic": "#E69F00", "MSRResNet-20": "#0072B2", "MSRResNet-16": "#56B4E9",
+    "EDSR": "#009E73", "CARN": "#CC79A7",
+}  # fmt: skip
+STYLE = {
+    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "grid.color": "#DDDDDD", "axes.axisbelow": True, "figure.dpi": 110, "legend.frameon": False,
+    "pdf.fonttype": 42, "svg.fonttype": "path",
+}  # fmt: skip
+PAGE_WIDTH = 6.7  # inches of text on the report's A4 page
+
+
+def color(method: str) -> str:
+    """The colour of a method in every figure; unknown ones share vermilion."""
+    return COLORS.get(method, "#D55E00")
+
+
+def _new(width: float, height: float, *grid: int) -> tuple[Figure, Any]:
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(*grid, figsize=(width, height), squeeze=False, layout="constrained")
+    plt.close(figure)  # a notebook shows it once, where it is returned
+    return figure, axes
+
+
+def _show(axes: Axes, image: np.ndarray, title: str = "") -> None:
+    axes.imshow(image, interpolation="nearest")
+    axes.set_title(title, fontsize=8)
+    axes.set_axis_off()
+
+
+def save_figure(figure: Figure, folder: Path | str, name: str) -> Path:
+    """Write `<name>.pdf` (vector) and `<name>.png` into a folder; returns the PDF's path."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, settings in (
+        (".png", {"dpi": 150}),
+        (".pdf", {"dpi": 300, "metadata": {"CreationDate": None}}),
+    ):
+        beside = folder / f".{name}{suffix}"
+        figure.savefig(beside, bbox_inches="tight", format=suffix[1:], **settings)
+        beside.replace(folder / f"{name}{suffix}")
+    return folder / f"{name}.pdf"
+
+
+def draw_images(images: Mapping[str, np.ndarray], *, columns: int = 4, width: float = PAGE_WIDTH) -> Figure:
+    """A grid of uint8 (H, W, 3) images under their titles."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    tallest = max(image.shape[0] / image.shape[1] for image in images.values())
+    figure, axes = _new(width, rows * (width / columns * tallest + 0.25), rows, columns)
+    for place in axes.flat[len(images) :]:
+        place.set_axis_off()
+    for place, (title, image) in zip(axes.flat, images.items(), strict=False):
+        _show(place, image, title)
+    return figure
+
+
+def draw_zoom(
+    outputs: Mapping[str, np.ndarray], *, box: tuple[int, int, int, int] | None = None, title: str = ""
+) -> Figure:
+    """The whole image beside a grid of the same detail from every method, titled with method and PSNR.
+
+    Args:
+        outputs: uint8 (H, W, 3) of one size by method; "HR" is the truth.
+        box: top, left, height, width of the detail in pixels; None: where bicubic and truth differ most.
+        title: name of the image.
+    """
+    truth = outputs["HR"]
+    top, left, height, width = box or most_different_box(outputs["bicubic"], truth)
+    columns = -(-len(outputs) // 2)
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=(PAGE_WIDTH, PAGE_WIDTH / (1.6 + columns * 0.75)), layout="constrained")
+        grid = figure.add_gridspec(2, columns + 2, width_ratios=[1, 1] + [1] * columns)
+        whole = figure.add_subplot(grid[:, :2])
+    plt.close(figure)
+    _show(whole, truth, title)
+    whole.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="#FFDD00", linewidth=1.5))
+    for number, (method, image) in enumerate(outputs.items()):
+        axes = figure.add_subplot(grid[number // columns, 2 + number % columns])
+        told = "truth" if method == "HR" else f"{psnr(image, truth, border=BORDER):.2f} dB"
+        _show(axes, image[top : top + height, left : left + width], f"{method}\n{told}")
+    figure.supxlabel(f"PSNR of the whole image: RGB, border {BORDER}", fontsize=7, color=INK)
+    return figure
+
+
+def most_different_box(sr: np.ndarray, hr: np.ndarray, side: int = 64) -> tuple[int, int, int, int]:
+    """Top, left, height, width of the square in which two (H, W, 3) images differ most."""
+    side = min(side, *hr.shape[:2])
+    errors = ((sr.astype(np.float64) - hr) ** 2).sum(axis=2)
+    sums = np.pad(errors.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    top, left = np.unravel_index(np.argmax(boxes), boxes.shape)
+    return int(top), int(left), side, side
+
+
+def draw_learning_curves(
+    records: Sequence[Mapping[str, Any]], *, bicubic: float | None = None, total_steps: int | None = None
+) -> Figure:
+    """Training loss and validation PSNR over steps, from the records of `train.read_log`."""
+    figure, ((loss, quality),) = _new(PAGE_WIDTH, 2.4, 1, 2)
+    steps = [record["step"] for record in records]
+    loss.plot(steps, [record["loss"] for record in records], color=INK, linewidth=1)
+    loss.set(xlabel="step", ylabel="training loss (RGB in [0, 1])")
+    if records:
+        loss.set_yscale("log")
+    validated = [record for record in records if "val_psnr_trained" in record]
+    for kind, label, style in (("trained", "trained weights", "--"), ("ema", "averaged weights (EMA)", "-")):
+        points = [(r["step"], r[f"val_psnr_{kind}"]) for r in validated if f"val_psnr_{kind}" in r]
+        if points:
+            quality.plot(
+                *zip(*points, strict=True), style, color=COLORS["MSRResNet-20"], marker=".", label=label
+            )
+    if bicubic is not None:
+        quality.axhline(bicubic, color=COLORS["bicubic"], label=f"bicubic {bicubic:.2f} dB")
+    quality.set(xlabel="step", ylabel=f"validation PSNR in dB\n(RGB, border {BORDER})")
+    if total_steps:
+        for axes in (loss, quality):
+            axes.set_xlim(0, total_steps)
+    if quality.get_legend_handles_labels()[0]:
+        quality.legend(loc="lower right", fontsize=7)
+    return figure
+
+
+def draw_schedule(config: Config) -> Figure:
+    """Learning rate over the steps of a run."""
+    figure, ((axes,),) = _new(PAGE_WIDTH / 2, 1.8, 1, 1)
+    steps = np.unique(np.linspace(0, config.total_steps - 1, 2000).astype(int))
+    axes.plot(steps, [learning_rate_at(config, int(step)) for step in steps], color=COLORS["MSRResNet-20"])
+    axes.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
+    return figure
+
+
+def draw_psnr_per_image(table: pd.DataFrame) -> Figure:
+    """PSNR (RGB) of every image and method of a table of `metrics.evaluate`, sorted by the first method."""
+    values = table[column("PSNR", "rgb")].unstack("method")[list(table.index.unique("method"))]
+    values = values.sort_values(values.columns[0])
+    figure, ((axes,),) = _new(PAGE_WIDTH, 0.9 + 0.24 * min(len(values), 40), 1, 1)
+    rows = np.arange(len(values))
+    axes.hlines(rows, values.min(axis=1), values.max(axis=1), color="#CCCCCC", linewidth=2)
+    for method in values.columns:
+        axes.plot(values[method], rows, "o", color=color(method), label=method, markersize=5)
+    axes.set_yticks(rows, values.index)
+    axes.set(xlabel=column("PSNR", "rgb"), ylim=(-0.7, len(values) - 0.3))
+    axes.legend(fontsize=7, loc="lower right")
+    return figure
+
+
+def draw_budget(parameters: Mapping[str, int]) -> Figure:
+    """Trainable parameters of networks as bars, with the challenge's limit as a line."""
+    figure, ((axes,),) = _new(PAGE_WIDTH, 0.6 + 0.3 * len(parameters), 1, 1)
+    bars = axes.barh(list(parameters), list(parameters.values()), color=[color(name) for name in parameters])
+    axes.bar_label(bars, [f"{count:,}" for count in parameters.values()], padding=3, fontsize=8)
+    axes.axvline(PARAMETER_LIMIT, color="#D55E00", linestyle="--", label=f"limit: below {PARAMETER_LIMIT:,}")
+    axes.set(xlabel="trainable parameters", xlim=(0, PARAMETER_LIMIT * 1.25))
+    axes.invert_yaxis()
+    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.8, 1))
+    return figure
