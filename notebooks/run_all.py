@@ -4,7 +4,6 @@ python notebooks/run_all.py --profile demo
 """
 
 import argparse
-import json
 import re
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import latex2mathml.converter
 import nbformat
+import pandas as pd
 import papermill
 from nbconvert import HTMLExporter
 
@@ -79,20 +79,23 @@ def run_notebook(name: str, executed: Path, values: dict[str, object]) -> None:
 
 
 def to_html(path: Path) -> str:
-    """An executed notebook as one HTML page: images embedded, formulas as MathML, nothing from the network."""
+    """An executed notebook as one HTML page: images embedded, formulas as MathML, no network."""
     notebook = nbformat.read(path, as_version=4)
+    formulas: list[str] = []
+
+    def set_aside(match: re.Match) -> str:  # nbconvert would close every tag of a formula on the spot
+        formulas.append(latex2mathml.converter.convert(match[1]))
+        return f"%formula{len(formulas) - 1}%"
+
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = re.sub(r"(?<![\\$])\$([^$\n]+)\$", _mathml, cell.source)
+            cell.source = re.sub(r"(?<![\\$])\$([^$\n]+)\$", set_aside, cell.source)
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", cell.source)
+            cell.source = cell.source.replace("](../", "](../../")  # executed copies lie one folder deeper
     exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(HERE)}})
-    return page
-
-
-def _mathml(match: re.Match) -> str:
-    return latex2mathml.converter.convert(match[1])
+    return re.sub(r"%formula(\d+)%", lambda match: formulas[int(match[1])], page)
 
 
 def summary(config: Config, paths: Paths) -> str:
@@ -100,19 +103,12 @@ def summary(config: Config, paths: Paths) -> str:
     results = paths.results(config.run_name)
     lines = ["", f"=== {config.run_name} ==="]
     if (results / "validation.json").exists():
-        rows = json.loads((results / "validation.json").read_text())
-        methods = list(dict.fromkeys(row["method"] for row in rows))
-        lines.append(
-            f"{'validation photo':<18}" + "".join(f"{method:>14}" for method in methods) + f"{'gain':>10}"
-        )
-        by_image: dict[str, list[float]] = {}
-        for row in rows:
-            by_image.setdefault(row["image"], []).append(row[PSNR])
-        by_image["mean"] = [sum(values) / len(by_image) for values in zip(*by_image.values(), strict=True)]
-        for image, values in by_image.items():
-            cells = "".join(f"{value:>14.2f}" for value in values)
-            lines.append(f"{image:<18}{cells}{values[-1] - values[0]:>+10.2f}")
-        lines.append("PSNR in dB, RGB, border 4")
+        rows = pd.read_json(results / "validation.json")
+        methods = list(rows["method"].unique())
+        table = rows.pivot(index="image", columns="method", values=PSNR)[methods]
+        table.loc["mean"] = table.mean()
+        table["gain"] = table[methods[-1]] - table[methods[0]]
+        lines += [f"Validation photos, {PSNR}:", table.round(2).to_string(index_names=False)]
     if records := read_log(paths.run(config.run_name)):
         lines.append(f"training: {records[-1]['step']} steps in {records[-1]['seconds']:.0f} s")
     lines.append("Look at: report/executed/05_compare_models.html, report/compare.html, report/report.pdf")

@@ -123,8 +123,6 @@ def draw_learning_curves(
     steps = [record["step"] for record in records]
     loss.plot(steps, [record["loss"] for record in records], color=INK, linewidth=1)
     loss.set(xlabel="step", ylabel="training loss (RGB in [0, 1])")
-    if records:
-        loss.set_yscale("log")
     validated = [record for record in records if "val_psnr_trained" in record]
     for kind, label, style in (("trained", "trained weights", "--"), ("ema", "averaged weights (EMA)", "-")):
         points = [(r["step"], r[f"val_psnr_{kind}"]) for r in validated if f"val_psnr_{kind}" in r]
@@ -170,10 +168,13 @@ def draw_psnr_per_image(table: pd.DataFrame) -> Figure:
 def draw_budget(parameters: Mapping[str, int]) -> Figure:
     """Trainable parameters of networks as bars, with the challenge's limit as a line."""
     figure, ((axes,),) = _new(PAGE_WIDTH, 0.6 + 0.3 * len(parameters), 1, 1)
-    bars = axes.barh(list(parameters), list(parameters.values()), color=[color(name) for name in parameters])
-    axes.bar_label(bars, [f"{count:,}" for count in parameters.values()], padding=3, fontsize=8)
-    axes.axvline(PARAMETER_LIMIT, color="#D55E00", linestyle="--", label=f"limit: below {PARAMETER_LIMIT:,}")
-    axes.set(xlabel="trainable parameters", xlim=(0, PARAMETER_LIMIT * 1.25))
+    millions = [count / 1e6 for count in parameters.values()]
+    bars = axes.barh(list(parameters), millions, color=[color(name) for name in parameters])
+    told = [f"{count:,} " for count in parameters.values()]
+    axes.bar_label(bars, told, padding=-52, fontsize=8, color="white")
+    limit = f"limit: below {PARAMETER_LIMIT:,}"
+    axes.axvline(PARAMETER_LIMIT / 1e6, color="#D55E00", linestyle="--", label=limit)
+    axes.set(xlabel="trainable parameters in millions", xlim=(0, PARAMETER_LIMIT * 1.1e-6))
     axes.invert_yaxis()
     axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.8, 1))
     return figure

@@ -87,6 +87,8 @@ def train(
     run = Run(config, paths, fresh=fresh)
     device, model = run.device, run.model
     print(f"{config.run_name} · {count_parameters(model):,} parameters · {device.description}")
+    if run.step == config.total_steps:
+        print("This run is complete; fresh=True trains it again.")
     steps = prefetch(run.sampler, range(run.step, config.total_steps))
     with _interrupt_flag() as interrupted, _bar(config, run.step) as bar:
         for step, (lr, hr) in steps:
@@ -150,7 +152,8 @@ class Run:
             for name in ("state.pt", "log.jsonl", "best.safetensors", "last.safetensors"):
                 (self.folder / name).unlink(missing_ok=True)
         seconds = self._resume() if (self.folder / "state.pt").exists() else 0.0
-        self._records = [record for record in read_log(self.folder) if record["step"] <= self.step]
+        kept = [record for record in read_log(self.folder) if record["step"] <= self.step]
+        images.write_atomic(self.folder / "log.jsonl", "".join(map(_line, kept)))
         self._began = time.perf_counter() - seconds
 
     def is_due(self, every: str) -> bool:
@@ -190,17 +193,16 @@ class Run:
                 f"The gradient was not finite for {in_a_row} steps in a row (step {self.step}). Lower the "
                 "learning_rate, set gradient_clip=1, or precision='float32'; the last saved state is kept."
             )
+        began = time.perf_counter()
         if validate:
-            began = time.perf_counter()
             record |= self._validate()
-            self._began += time.perf_counter() - began  # validation does not count as training time
         self.loss_sum.zero_()
         self.logged_step = self.step
-        self._records.append(record)
-        text = "".join(json.dumps(one) + "\n" for one in self._records)
-        images.write_atomic(self.folder / "log.jsonl", text)
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write(_line(record))
         if on_log:
             on_log(record)
+        self._began += time.perf_counter() - began  # validation and drawing do not count as training time
         return record
 
     def _validate(self) -> dict[str, float]:
@@ -269,7 +271,12 @@ def validation_psnr(
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The records of a run so far; none where it has not started."""
     path = folder / "log.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]  # a kill can leave half a line
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record) + "\n"
 
 
 def _bar(config: Config, step: int) -> tqdm:
