@@ -4,10 +4,6 @@ So a resumed run sees the batches that the uninterrupted one would have seen, an
 seed can be compared pair by pair.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 
@@ -99,16 +95,3 @@ class PatchSampler:
     @property
     def _shape(self) -> tuple[int, int]:
         return self._side, self._side * SCALE
-
-
-def prefetch(sampler: PatchSampler, steps: Iterable[int], *, depth: int = 2) -> Iterator[tuple[int, Batch]]:
-    """(step, batch) for every step, gathered by one thread up to `depth` batches ahead."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque = deque()
-        for step in steps:
-            waiting.append((step, pool.submit(sampler.batch, step)))
-            if len(waiting) > depth:
-                ready, future = waiting.popleft()
-                yield ready, future.result()
-        for ready, future in waiting:
-            yield ready, future.result()

@@ -1,5 +1,5 @@
 // One before/after view, for the notebook's widget (render) and for the stand-alone page (renderPage).
-// A pair is {image, height, width, note, left, right}; a side is {method, src, psnr, ssim}.
+// A pair is {image, height, width, note, left, right}; a side is {method, data, psnr, ssim}, see compare.py.
 
 const MAX_WIDTH = 960, MAX_HEIGHT = 720; // CSS pixels of the picture
 const MAX_SCALE = 32; // CSS pixels per image pixel
@@ -30,22 +30,24 @@ function element(tag, attributes, ...children) {
   return node;
 }
 
-async function load({ src, method }, image) {
+async function load({ data, method }, image) {
+  const src = typeof data === "string" ? data : URL.createObjectURL(new Blob([data])); // a page's URL, a widget's bytes
   const picture = element("img", { src, alt: `${image}, ${method}`, draggable: "false" });
   await picture.decode();
-  URL.revokeObjectURL(src); // frees the widget's blobs; a data URL is left as it is
+  URL.revokeObjectURL(src);
   return picture;
 }
 
 function scoreRows({ left, right, note }) {
   const row = (name, key, digits, unit) => {
     const text = (value) => (typeof value === "number" ? value.toFixed(digits).replace("-", "−") + unit : value);
-    const [a, b] = [left[key], right[key]];
-    const gain = typeof a === "number" && typeof b === "number" ? (b > a ? "+" : "") + text(b - a) : "";
-    const cells = [text(a), text(b), gain].map((cell) => element("td", {}, cell));
+    const gain = right[key] - left[key]; // NaN beside a word
+    const texts = [text(left[key]), text(right[key]), gain > 0 ? `+${text(gain)}` : gain <= 0 ? text(gain) : ""];
+    const cells = texts.map((value) => element("td", {}, value));
     return element("tr", {}, element("th", { scope: "row" }, `${name} ${note}`), ...cells);
   };
-  const heads = ["", left.method, right.method, "difference"].map((name) => element("th", { scope: "col" }, name));
+  const gainHead = Number.isFinite(right.ssim - left.ssim) ? "difference" : "";
+  const heads = ["", left.method, right.method, gainHead].map((text) => element("th", { scope: "col" }, text));
   return [element("tr", {}, ...heads), row("PSNR", "psnr", 2, " dB"), row("SSIM", "ssim", 4, "")];
 }
 
@@ -55,10 +57,10 @@ function createView(root) {
   const [stage, left, right, handle, zoomLabel, scores] = ["stage", "left", "right", "handle", "zoom", "scores"].map(
     (name) => root.querySelector(`.sr-compare-${name}`),
   );
-  let pair = null, turn = 0; // what is shown; number of calls of show
+  let pair = null, calls = 0; // what is shown; how often show was called
   let fit = 1, scale = 1, x = 0, y = 0; // CSS pixels per image pixel, whole image and now; image's offset in the stage
   let split = 50; // percent of the stage's width
-  let drag = null; // what the pointer that is down moves: the split (with its distance to the line), or the image
+  let drag = null; // what a pointer moves: {split: true, grip: its distance to the line} or {split: false}, the image
   const pointers = new Map();
 
   function setSplit(percent) {
@@ -85,10 +87,12 @@ function createView(root) {
   function layout() {
     if (!pair || !root.clientWidth) return;
     const whole = scale === fit;
-    const room = clamp(0.8 * innerHeight, 240, MAX_HEIGHT);
-    fit = Math.min(Math.min(root.clientWidth, MAX_WIDTH) / pair.width, room / pair.height);
-    const even = Math.floor(fit * devicePixelRatio) / devicePixelRatio; // all image pixels of one size on the screen
-    if (even > 0.6 * fit) fit = even;
+    const byWidth = Math.min(root.clientWidth, MAX_WIDTH) / pair.width;
+    const byHeight = Math.min(0.7 * innerHeight, MAX_HEIGHT) / pair.height;
+    fit = Math.min(byWidth, byHeight);
+    // Rather somewhat smaller, or higher, with image pixels of one size on the screen
+    const even = Math.floor(Math.min(byWidth, 1.2 * byHeight) * devicePixelRatio) / devicePixelRatio;
+    if (even > 0.7 * fit) fit = even;
     stage.style.width = `${Math.round(pair.width * fit)}px`;
     stage.style.height = `${Math.round(pair.height * fit)}px`;
     scale = whole ? fit : Math.max(scale, fit);
@@ -118,16 +122,15 @@ function createView(root) {
     const box = stage.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
-  const followSplit = (event) => setSplit(((position(event)[0] + drag.offset) / stage.clientWidth) * 100);
+  const followSplit = (event) => setSplit(((position(event)[0] + drag.grip) / stage.clientWidth) * 100);
 
   stage.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     stage.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, event);
-    const onHandle = event.target === handle; // the line must not jump below the pointer that takes it
-    const offset = onHandle ? (split / 100) * stage.clientWidth - position(event)[0] : 0;
-    drag = { split: onHandle || scale === fit, offset };
-    if (drag.split) followSplit(event);
+    const onLine = event.target === handle;
+    drag = { split: onLine || scale === fit, grip: onLine ? (split / 100) * stage.clientWidth - position(event)[0] : 0 };
+    if (drag.split && pointers.size === 1) followSplit(event);
     handle.focus({ preventScroll: true });
   });
   stage.addEventListener("pointermove", (event) => {
@@ -137,28 +140,28 @@ function createView(root) {
       const [a, b] = pointers.values();
       return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) || 1;
     };
-    const before = pointers.size === 2 && distance();
+    const before = pointers.size === 2 && distance(); // two fingers pinch
     pointers.set(event.pointerId, event);
     if (before) zoomTo((scale * distance()) / before, ...position(event));
     else if (drag.split) followSplit(event);
     else pan(event.clientX - last.clientX, event.clientY - last.clientY);
   });
   stage.addEventListener("lostpointercapture", (event) => pointers.delete(event.pointerId));
-  stage.addEventListener("dblclick", (event) => zoomTo(scale > fit ? fit : Math.max(1, fit) * 4, ...position(event)));
-  const wheel = (event) => {
+  stage.addEventListener("dblclick", (event) => zoomTo(scale > fit ? fit : 4 * Math.max(1, fit), ...position(event)));
+  const onWheel = (event) => {
     if (!event.ctrlKey && !event.metaKey) return; // the plain wheel scrolls the page
     event.preventDefault();
     zoomTo(scale * 2 ** clamp(-event.deltaY / 100, -1, 1), ...position(event));
   };
-  stage.addEventListener("wheel", wheel, { passive: false });
+  stage.addEventListener("wheel", onWheel, { passive: false });
 
-  const keys = { PageDown: -10, PageUp: 10, Home: -100, End: 100 };
+  const jumps = { PageDown: -10, PageUp: 10, Home: -100, End: 100 };
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
   const zooms = { "+": zoomIn, "=": zoomIn, "-": zoomOut, 0: zoomFit };
   handle.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { key } = event;
-    if (key in keys) setSplit(split + keys[key]);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (key in jumps) setSplit(split + jumps[key]);
     else if (key in zooms) zooms[key]();
     else if (key in arrows && event.shiftKey) pan(-40 * arrows[key][0], 40 * arrows[key][1]);
     else if (key in arrows) setSplit(split + arrows[key][0] + arrows[key][1]);
@@ -168,18 +171,17 @@ function createView(root) {
   });
 
   async function show(next) {
-    const mine = ++turn;
+    const call = ++calls;
     const pictures = await Promise.all([load(next.left, next.image), load(next.right, next.image)]);
-    if (mine !== turn) return; // a later choice has overtaken this one
+    if (call !== calls) return; // a later choice has overtaken this one
     if (pair?.image !== next.image) scale = fit;
     pair = next;
     const names = [next.left.method, next.right.method];
-    [left, right].forEach((side, i) =>
-      side.replaceChildren(pictures[i], element("span", { class: "sr-compare-name" }, names[i])),
-    );
+    left.replaceChildren(pictures[0], element("span", { class: "sr-compare-name" }, names[0]));
+    right.replaceChildren(pictures[1], element("span", { class: "sr-compare-name" }, names[1]));
     stage.setAttribute("aria-label", `${next.image}: ${names[0]} on the left, ${names[1]} on the right`);
-    handle.setAttribute("aria-label", `Split: ${names[0]} on the left, ${names[1]} on the right, percent`);
-    scores.replaceChildren(...(next.left.psnr === null ? [] : scoreRows(next)));
+    handle.setAttribute("aria-label", `Percent of the picture that shows ${names[0]}, the rest shows ${names[1]}`);
+    scores.replaceChildren(...(next.left.ssim === null ? [] : scoreRows(next)));
     setSplit(split);
     layout();
   }
@@ -191,14 +193,7 @@ function createView(root) {
 
 function render({ model, el }) {
   const view = createView(el);
-  const update = () => {
-    const pair = model.get("pair");
-    const side = (name) => {
-      const blob = new Blob([model.get(`${name}_image`)], { type: "image/png" });
-      return { ...pair[name], src: URL.createObjectURL(blob) };
-    };
-    view.show({ ...pair, left: side("left"), right: side("right") });
-  };
+  const update = () => view.show(model.get("pair"));
   model.on("change:pair", update);
   update();
   return () => {
@@ -207,8 +202,8 @@ function render({ model, el }) {
   };
 }
 
-// data: {note, images: [{image, height, width, left, right, methods: [side, …]}]}; left, right: methods to begin with.
-function renderPage(root, { note, images }) {
+// An image is a pair with `methods`: [side, …]; its left and right only name the methods to begin with.
+function renderPage(root, images) {
   root.innerHTML = `<div class="sr-compare-choices">
     <label class="sr-compare-image">Image <select></select></label>
     <label class="sr-compare-left-method">Left <select></select></label>
@@ -220,14 +215,13 @@ function renderPage(root, { note, images }) {
     select.selectedIndex = names.indexOf(wanted);
   };
   const update = () => {
-    const chosen = images[image.selectedIndex];
-    const names = chosen.methods.map((side) => side.method);
-    for (const [select, first] of [[left, chosen.left], [right, chosen.right]]) {
-      fill(select, names, names.includes(select.value) ? select.value : first);
-    }
-    view.show({ ...chosen, note, left: chosen.methods[left.selectedIndex], right: chosen.methods[right.selectedIndex] });
+    const { methods, ...pair } = images[image.selectedIndex];
+    const names = methods.map((side) => side.method);
+    fill(left, names, names.includes(left.value) ? left.value : pair.left);
+    fill(right, names, names.includes(right.value) ? right.value : pair.right);
+    view.show({ ...pair, left: methods[left.selectedIndex], right: methods[right.selectedIndex] });
   };
-  fill(image, images.map((entry) => entry.image), images[0].image);
+  fill(image, images.map((pair) => pair.image), images[0].image);
   root.addEventListener("change", update);
   update();
 }

@@ -103,7 +103,7 @@ def compare_html(
         footer = "To keep this page small its images are stored as WebP of quality 90; PSNR and SSIM are exact."
         urls = _data_urls(images, math.inf, quality=90)
     for name, methods in images.items():
-        sides = [make_side(name, methods, method, hr, border) | {"data": urls[name, method]} for method in methods]
+        sides = [make_side(methods, method, hr, border) | {"data": urls[name, method]} for method in methods]
         entries[name]["methods"] = sides
     data = json.dumps(list(entries.values())).replace("<", "\\u003c")  # so that no name can end the script
     style, script = (file.read_text(encoding="utf-8") for file in (STYLE, SCRIPT))
@@ -126,11 +126,14 @@ def plan(images: Images, left: str, right: str | None, hr: str, border: int) -> 
                 raise ValueError(f"{name}, {method}: expected a uint8 (H, W, 3) RGB array, got {got}.")
         height, width = max((image.shape[:2] for image in methods.values()), key=math.prod)
         for method, image in methods.items():
-            if image.shape[:2] not in {(height, width), (height / SCALE, width / SCALE)}:
+            quarter = (height / SCALE, width / SCALE)
+            if image.shape[:2] != (height, width) and (image.shape[:2] != quarter or method == hr):
                 raise ValueError(
                     f"{name}, {method}: expected {height}×{width} pixels as the other methods, or a quarter of "
                     f"each side (the LR image), got {image.shape[0]}×{image.shape[1]}. Crop all methods alike."
                 )
+        if hr in methods and min(height, width) < 11 + 2 * border:
+            raise ValueError(f"{name}: SSIM needs 11×11 pixels inside a border of {border}, got {height}×{width}.")
         others = [method for method in methods if method not in (hr, left)]
         pair = {"left": left, "right": right or (others[-1] if others else hr)}
         for side, method in pair.items():
@@ -140,7 +143,7 @@ def plan(images: Images, left: str, right: str | None, hr: str, border: int) -> 
     return entries
 
 
-def make_side(name: str, methods: Mapping[str, np.ndarray], method: str, hr: str, border: int) -> dict[str, object]:
+def make_side(methods: Mapping[str, np.ndarray], method: str, hr: str, border: int) -> dict[str, object]:
     """One side of a comparison but the pixels: {method, psnr, ssim}; dB and index, or what stands in their place.
 
     That is "reference" for the truth, None without a truth, and "identical" for the PSNR of an equal image.
@@ -150,11 +153,9 @@ def make_side(name: str, methods: Mapping[str, np.ndarray], method: str, hr: str
     shown, truth = methods[method], methods[hr]
     if shown.shape[0] * SCALE == truth.shape[0]:  # the LR image, judged as it is shown
         shown = shown.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
-    try:
-        decibels, similarity = psnr(shown, truth, border=border), ssim(shown, truth, border=border)
-    except ValueError as error:
-        raise ValueError(f"{name}, {method}: {error}") from None
-    return {"method": method, "psnr": "identical" if math.isinf(decibels) else decibels, "ssim": similarity}
+    decibels = psnr(shown, truth, border=border)
+    decibels = "identical" if math.isinf(decibels) else decibels
+    return {"method": method, "psnr": decibels, "ssim": ssim(shown, truth, border=border)}
 
 
 def _data_urls(images: Images, limit: float, **options: object) -> dict[tuple[str, str], str] | None:
@@ -189,17 +190,18 @@ class Comparison(widgets.VBox):
         @cache
         def side(name: str, method: str) -> dict[str, object]:
             methods = self._methods[name]
-            return make_side(name, methods, method, hr, border) | {"data": encode_png(methods[method])}
+            return make_side(methods, method, hr, border) | {"data": encode_png(methods[method])}
 
         self._side = side
         self.view = PairView()
         self.image, self.left_method, self.right_method = dropdowns = [
-            widgets.Dropdown(description=label, style={"description_width": "initial"}, layout={"width": "auto"})
-            for label in ("Image", "Left", "Right")
+            widgets.Dropdown(
+                options=options, description=label, style={"description_width": "initial"}, layout={"width": "auto"}
+            )
+            for label, options in (("Image", list(entries)), ("Left", []), ("Right", []))
         ]
         for dropdown, name in zip(dropdowns, ("image", "left-method", "right-method"), strict=True):
             dropdown.add_class(f"sr-compare-{name}")
-        self.image.options = list(entries)
         self._choose_image()
         self.image.observe(self._choose_image, "value")
         self.left_method.observe(self._show, "value")
@@ -211,11 +213,12 @@ class Comparison(widgets.VBox):
 
     def _choose_image(self, _change: object = None) -> None:
         name = self.image.value
-        with self.view.hold_sync():  # the methods may change one after the other; the browser gets the last pair
+        with self.view.hold_sync():  # both methods may change, one after the other; the browser gets the last pair
             for dropdown, side in ((self.left_method, "left"), (self.right_method, "right")):
-                wanted, methods = dropdown.value, list(self._methods[name])
-                dropdown.options = methods
-                dropdown.value = wanted if wanted in methods else self._entries[name][side]
+                wanted, methods = dropdown.value, tuple(self._methods[name])
+                if dropdown.options != methods:
+                    dropdown.options = methods
+                    dropdown.value = wanted if wanted in methods else self._entries[name][side]
             self._show()
 
     def _show(self, _change: object = None) -> None:

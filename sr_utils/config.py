@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 SCALE = 4
 PARAMETER_LIMIT = 1_821_085  # trainable parameters must stay below: 120 % of SRResNet's 1,517,571
@@ -166,6 +166,11 @@ class Config:
             if getattr(self, name) < SCALE or getattr(self, name) % SCALE:
                 raise ValueError(
                     f"{name}: expected a positive multiple of {SCALE}, got {getattr(self, name)}."
+                )
+        for name, hint in get_type_hints(type(self)).items():
+            if get_args(hint) and getattr(self, name) not in get_args(hint):
+                raise ValueError(
+                    f"{name}: expected {' or '.join(get_args(hint))}, got {getattr(self, name)!r}."
                 )
         for name in ("rgb_permutation", "blend", "blend_alpha", "mixup", "cutblur", "brightness_contrast"):
             if not 0 <= getattr(self, name) <= 1:

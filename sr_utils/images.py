@@ -50,6 +50,8 @@ def read_header(path: Path | str, data: bytes | None = None) -> Header:
             bits = _bits_per_sample(image)
             turned = image.getexif().get(0x0112) in _TURNED
             (width, height), kind = image.size, image.format
+            if kind == "TIFF":  # its size as stored: newer Pillow has turned it already, older has not
+                width, height = image.tag_v2[256], image.tag_v2[257]
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not an image (expected PNG, JPEG, WebP or TIFF).") from None
     except (OSError, SyntaxError, ValueError) as error:

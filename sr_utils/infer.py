@@ -1,5 +1,6 @@
 """Enlarging one image or a folder: any module that maps (N, 3, H, W) to (N, 3, 4H, 4W), whole or in tiles."""
 
+import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from sr_utils import images
+from sr_utils import images, sources
+from sr_utils.checkpoints import load_checkpoint
 from sr_utils.config import SCALE
 from sr_utils.device import Device, choose_device
 
@@ -141,3 +143,21 @@ def super_resolve_folder(
         if on_image:
             on_image(file.name, time.perf_counter() - began)
     return targets
+
+
+def main() -> None:
+    """Enlarge every image of a folder four times."""
+    parser = argparse.ArgumentParser(prog="python -m sr_utils.infer", description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="LR images")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a .safetensors of ours, or a .pth")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the PNGs")
+    arguments = parser.parse_args()
+    try:
+        model, _ = load_checkpoint(arguments.checkpoint)
+        super_resolve_folder(model, sources.list_images(arguments.folder), arguments.out)
+    except (ValueError, OSError) as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

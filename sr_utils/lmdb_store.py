@@ -12,11 +12,10 @@ import shutil
 import sys
 import uuid
 import zlib
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import lmdb
 import numpy as np
@@ -24,6 +23,7 @@ import psutil
 from tqdm import tqdm
 
 from sr_utils import images, sources
+from sr_utils.ahead import ahead
 from sr_utils.config import SCALE
 from sr_utils.sub_images import (
     BUILD_KEY,
@@ -34,7 +34,6 @@ from sr_utils.sub_images import (
     close_open,
     open_store,
     photo_keys,
-    recover,
 )
 
 __all__ = ["Store", "build_store", "open_store"]
@@ -80,19 +79,18 @@ def build_store(
             f"got {codec!r}, sub_image {sub_image}, step {step}."
         )
     pairs = [sources.Pair(*pair) for pair in pairs]
-    photos, skipped = _plan(pairs, sub_image, step, smallest, skip_small)
+    planned = _plan(pairs, sub_image, step, smallest, skip_small)
     recipe = {"version": VERSION, "codec": codec, "scale": SCALE, "sub_image": sub_image, "step": step}
     recipe["sources"] = _source_digest(pairs, smallest)
-    recover(folder)
-    if (folder / "store.json").exists():
-        description = json.loads((folder / "store.json").read_text(encoding="utf-8"))
-        if all(description.get(name) == value for name, value in recipe.items()):
-            return open_store(folder)
-    _require_space(folder, photos, codec)
+    with suppress(FileNotFoundError, ValueError):  # none there, or a damaged one: both are built anew
+        store = open_store(folder)
+        if all(store.description.get(name) == value for name, value in recipe.items()):
+            return store
+    _require_space(folder, [photo for _, photo in planned], codec)
     building = _claim(folder)
     try:
-        recipe |= {"build_id": uuid.uuid4().hex, "skipped": skipped}
-        _write(pairs, photos, building, recipe, workers or os.cpu_count() or 1)
+        recipe |= {"build_id": uuid.uuid4().hex, "skipped": len(pairs) - len(planned)}
+        _write(planned, building, recipe, workers or os.cpu_count() or 1)
         _swap_in(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -101,9 +99,9 @@ def build_store(
 
 def _plan(
     pairs: Sequence[sources.Pair], sub_image: int, step: int, smallest: int, skip_small: bool
-) -> tuple[dict[int, Photo], int]:
-    """From headers alone: index of each usable pair → its windows, and how many photos are too small."""
-    photos, small, keys = {}, [], set()
+) -> list[tuple[sources.Pair, Photo]]:
+    """Each usable pair with its windows, from headers alone."""
+    planned, small, keys = [], [], set()
     for index, pair in enumerate(pairs):
         size = pair.hr.shape[:2] if isinstance(pair.hr, np.ndarray) else images.read_header(pair.hr)[:2]
         if min(size) < max(smallest, SCALE):
@@ -116,13 +114,13 @@ def _plan(
         if key in keys:
             raise ValueError(f"Two photos are named {key}. Rename one of them.")
         keys.add(key)
-        photos[index] = Photo(pair.name, key, *window, count, [])
-    if (small and not skip_small) or not photos:
+        planned.append((pair, Photo(pair.name, key, *window, count, [])))
+    if (small and not skip_small) or not planned:
         raise ValueError(
             f"{len(small)} of {len(pairs)} photos are smaller than the training patch ({smallest} pixels): "
             f"{', '.join(small[:5])}. Remove them, or pass skip_small=True."
         )
-    return photos, len(small)
+    return planned
 
 
 def _source_digest(pairs: Iterable[sources.Pair], smallest: int) -> str:
@@ -137,8 +135,8 @@ def _source_digest(pairs: Iterable[sources.Pair], smallest: int) -> str:
     return digest.hexdigest()
 
 
-def _require_space(folder: Path, photos: dict[int, Photo], codec: str) -> None:
-    raw = sum(photo.count * photo.height * photo.width * 3 for photo in photos.values())
+def _require_space(folder: Path, photos: Iterable[Photo], codec: str) -> None:
+    raw = sum(photo.count * photo.height * photo.width * 3 for photo in photos)
     needed = int(raw * (1 + 1 / SCALE**2) * (1.02 if codec == "raw" else PNG_SHARE)) + 2**20
     folder.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder.parent).free
@@ -166,64 +164,46 @@ def _claim(folder: Path) -> Path:
     return building
 
 
-def _cut(pair: sources.Pair, photo: Photo, step: int, codec: str) -> list[list[bytes]]:
+def _cut(planned: tuple[sources.Pair, Photo], recipe: dict) -> list[list[bytes]]:
     """All HR values, then all LR values, of one photo."""
-    values = []
+    (pair, photo), values = planned, []
     for image, scale in zip(sources.read_pair(pair), (1, SCALE), strict=True):
         height, width = photo.height // scale, photo.width // scale
-        tops = window_starts(image.shape[0], height, step // scale)
-        lefts = window_starts(image.shape[1], width, step // scale)
+        tops = window_starts(image.shape[0], height, recipe["step"] // scale)
+        lefts = window_starts(image.shape[1], width, recipe["step"] // scale)
         crops = (image[top : top + height, left : left + width] for top in tops for left in lefts)
-        values.append([crop.tobytes() if codec == "raw" else images.encode_png(crop) for crop in crops])
+        values.append(
+            [crop.tobytes() if recipe["codec"] == "raw" else images.encode_png(crop) for crop in crops]
+        )
         photo.checksums.append([zlib.crc32(value) for value in values[-1]])
     return values
 
 
-def _write(
-    pairs: Sequence[sources.Pair], photos: dict[int, Photo], building: Path, recipe: dict, workers: int
-) -> None:
+def _write(planned: list[tuple[sources.Pair, Photo]], building: Path, recipe: dict, workers: int) -> None:
+    photos = [photo for _, photo in planned]
     environments = [lmdb.open(str(building / side), map_size=2**26, sync=False) for side in SIDES]
     try:
-        with ThreadPoolExecutor(workers) as pool, _bar(len(photos), "sub-images", "photo") as bar:
-            waiting: deque = deque()
-            for index, photo in photos.items():
-                waiting.append(
-                    (photo, pool.submit(_cut, pairs[index], photo, recipe["step"], recipe["codec"]))
-                )
-                if (
-                    len(waiting) > workers
-                ):  # bounds the memory: one decoded photo per thread, and one to write
-                    _put_photo(environments, *waiting.popleft(), bar)
-            while waiting:
-                _put_photo(environments, *waiting.popleft(), bar)
+        cut = ahead(partial(_cut, recipe=recipe), planned, depth=workers, workers=workers)
+        bar = tqdm(cut, "sub-images", len(photos), unit="photo", file=sys.stdout, mininterval=0.5)
+        for (_, photo), sides in bar:
+            for environment, values in zip(environments, sides, strict=True):
+                _put(environment, photo_keys(photo), values)
         for side, environment in enumerate(environments):
             _put(environment, [BUILD_KEY], [recipe["build_id"].encode()])
             environment.sync(True)
-            _verify(environment, photos.values(), side)
+            _verify(environment, photos, side)
     finally:
         for environment in environments:
             environment.close()
     if recipe["codec"] == "png":
         for scale, side in zip((1, SCALE), SIDES, strict=True):
-            images.write_atomic(
-                building / side / "meta_info.txt", "".join(_meta_info(photos.values(), scale))
-            )
+            images.write_atomic(building / side / "meta_info.txt", "".join(_meta_info(photos, scale)))
     for side in SIDES:
         (building / side / "lock.mdb").unlink(missing_ok=True)
-    content = hashlib.sha256(json.dumps([photo.checksums for photo in photos.values()]).encode()).hexdigest()
-    recipe |= {"fingerprint": content, "photos": [photo._asdict() for photo in photos.values()]}
+    content = hashlib.sha256(json.dumps([photo.checksums for photo in photos]).encode()).hexdigest()
+    recipe |= {"fingerprint": content, "photos": [photo._asdict() for photo in photos]}
     recipe["bytes"] = {side: (building / side / "data.mdb").stat().st_size for side in SIDES}
     images.write_atomic(building / "store.json", json.dumps(recipe))
-
-
-def _bar(total: int, what: str, unit: str) -> tqdm:
-    return tqdm(total=total, desc=what, unit=unit, file=sys.stdout, mininterval=0.5)
-
-
-def _put_photo(environments: list, photo: Photo, future: Any, bar: tqdm) -> None:
-    for environment, values in zip(environments, future.result(), strict=True):
-        _put(environment, photo_keys(photo), values)
-    bar.update()
 
 
 def _put(environment: lmdb.Environment, keys: list[bytes], values: list[bytes]) -> None:

@@ -12,8 +12,8 @@ from pypdf import PdfReader
 from sr_utils import checkpoints, images
 from sr_utils.config import PARAMETER_LIMIT, Config, Paths
 from sr_utils.networks import count_parameters
+from sr_utils.run_state import read_log
 from sr_utils.sub_images import open_store
-from sr_utils.train import read_log
 
 MAX_PAGES = 5
 

@@ -22,32 +22,7 @@ DEMO_PHOTOS = {
     "val": ("astronaut.png", "coffee.png"),
     "test": ("camera.png", "grace_hopper.jpg", "gravel.png", "ihc.png", "retina.jpg"),
 }  # fmt: skip
-SET5_URL = (
-    "https://raw.githubusercontent.com/jbhuang0604/SelfExSR/8f6dd8c1d20cb7e8792a7177b4f6fd677633f598"
-    "/data/Set5/image_SRF_4/img_{number:03d}_SRF_4_{side}.png"
-)
-SET5_SHA256 = {  # name: (HR, LR); the order is the numbering of the address
-    "baby": (
-        "ac41483d2caa808a58d1361f0172023913da3ac4a9514a135c92836eef1fbe99",
-        "55b1355cd7d7ac91180b3ddfc7c81b580e1d3e2a3dd5f77067ed228ab3af66cd",
-    ),
-    "bird": (
-        "7ed486a42ce3fca8d9ed2ff328419a92a50fc64e479765552ee544eb45f187a2",
-        "ee4ddf5ad14578e61e4882f72d18c84a294f25982559c46b727afbeed385180d",
-    ),
-    "butterfly": (
-        "a58f6334af41127d8de5ea64e36ad174623a689c1bd5c4100aee20738b93a944",
-        "4655f67e64a1249695825d8705f1e34ef627c57cef26054372971fe512f224c4",
-    ),
-    "head": (
-        "30bd282537e4660651d5f668252353a66723c301ccba541a699af053269e9eb3",
-        "a3cd8770e0f1fd3ae3a2acd2c82b2eb56f2672b1c111c724c9c3f74a7b122e38",
-    ),
-    "woman": (
-        "653e3aa5cbc70487e38e31260ba2d42588d575e267e23951ea66157adc3285e6",
-        "4fedc415705fcd2d5106fb96bb191471680d48291f0602ef09ad1b12b4d370f4",
-    ),
-}
+REGISTRY = Path(__file__).with_name("registry.txt")  # of Set5: file, checksum, pinned address
 
 
 class Pair(NamedTuple):
@@ -207,20 +182,15 @@ def _download_set5(folder: Path) -> bool:
     import pooch  # imported here: only a first run without data needs it
 
     beside = folder.with_name("Set5.part")
-    downloader = pooch.HTTPDownloader(timeout=5)
-    for number, (name, checksums) in enumerate(SET5_SHA256.items(), 1):
-        places = (("HR", f"HR/{name}.png"), ("LR", f"LR_bicubic_x{SCALE}/{name}x{SCALE}.png"))
-        for (side, place), checksum in zip(places, checksums, strict=True):
-            url = SET5_URL.format(number=number, side=side)
-            try:
-                pooch.retrieve(
-                    url, checksum, fname=Path(place).name, path=(beside / place).parent, downloader=downloader
-                )
-            except (OSError, ValueError) as error:  # no network, or a file that is not the one we know
-                print(
-                    f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place."
-                )
-                return False
+    pooch.get_logger().setLevel("WARNING")
+    fetcher = pooch.create(beside, base_url="")
+    fetcher.load_registry(REGISTRY)
+    try:
+        for name in fetcher.registry:
+            fetcher.fetch(name, downloader=pooch.HTTPDownloader(timeout=5))
+    except (OSError, ValueError) as error:  # no network, or a file that is not the one we know
+        print(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
+        return False
     beside.rename(folder)
     return True
 

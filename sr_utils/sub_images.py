@@ -69,6 +69,8 @@ def open_store(folder: Path | str) -> "Store":
     folder = Path(folder)
     recover(folder)
     store = _OPEN.get(_identity(folder))
+    if store and store.description != _read_description(folder):
+        store.close()  # another process has rebuilt it
     if store is None or store.closed:
         store = _OPEN[_identity(folder)] = Store(folder)
     return store
@@ -159,13 +161,15 @@ class Store:
         height, width = (int(side) // SCALE for side in self.sizes[index])
         return self.read_patch(index, 0, 0, height, width)
 
-    def __getstate__(self) -> dict:
-        return {"folder": self.folder, "build_id": self.description["build_id"]}
+    def __reduce__(self) -> tuple:
+        return _unpickle, (self.folder.resolve(), self.description["build_id"])
 
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(state["folder"])
-        if self.description["build_id"] != state["build_id"]:
-            raise ValueError(f"{self.folder} was rebuilt since this object was made. Open it again.")
+
+def _unpickle(folder: Path, build_id: str) -> Store:
+    store = open_store(folder)
+    if store.description["build_id"] != build_id:
+        raise ValueError(f"{folder} was rebuilt since this object was made. Open it again with open_store.")
+    return store
 
 
 def _read_description(folder: Path) -> dict:
@@ -174,9 +178,10 @@ def _read_description(folder: Path) -> dict:
         raise FileNotFoundError(f"{path} is missing. Run notebooks/01_prepare_data.ipynb first.")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        version = description["version"]
+        needed = ("version", "scale", "codec", "photos", "bytes", "build_id", "fingerprint")
+        version, scale, *_ = [description[name] for name in needed]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}). {_REBUILD}") from None
-    if (version, description["scale"]) != (VERSION, SCALE):
+    if (version, scale) != (VERSION, SCALE):
         raise ValueError(f"{path}: expected version {VERSION}, got {version}. {_REBUILD}")
     return description

@@ -1,64 +1,37 @@
 """The training loop: one run, resumable, bit-equal to an uninterrupted one on a CPU in float32.
 
-It tells a callback and writes `log.jsonl`; it draws nothing.
+It tells a callback and writes `log.jsonl`; it draws nothing. `python -m sr_utils.train --help` is the same
+without a notebook.
 """
 
-import json
-import math
+import argparse
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from sr_utils import checkpoints, images, sources
+from sr_utils import images
+from sr_utils.ahead import ahead
 from sr_utils.augment import augment
-from sr_utils.batches import PatchSampler, prefetch
-from sr_utils.config import BORDER, PARAMETER_LIMIT, Config, Paths
-from sr_utils.device import choose_device
-from sr_utils.infer import super_resolve
-from sr_utils.metrics import psnr
-from sr_utils.networks import count_parameters, make_network
-from sr_utils.sub_images import open_store
+from sr_utils.config import FULL, PROFILES, Config, Paths, configure
+from sr_utils.networks import count_parameters
+from sr_utils.run_state import Run, learning_rate_at, read_log, validation_psnr
 
-PATIENCE = 10  # steps in a row with a non-finite gradient after which a run stops
+__all__ = ["LOSSES", "learning_rate_at", "read_log", "train", "validation_psnr"]
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "l1": F.l1_loss,
     "mse": F.mse_loss,
     "charbonnier": lambda sr, hr: torch.sqrt((sr - hr) ** 2 + 1e-6).mean(),  # L1, smooth within 1e-3 of 0
 }
-
-
-def learning_rate_at(config: Config, step: int) -> float:
-    """Adam's step size at `step`, a pure function.
-
-    "cosine_restarts" falls from `learning_rate` to `min_learning_rate` along a half cosine of
-    `restart_period` steps and starts again; "one_cycle" rises linearly over `warmup_steps`, then falls along
-    one half cosine to the end of the run; "constant" stays.
-
-    Source: Loshchilov & Hutter, "SGDR", 2017; Smith & Topin, "Super-convergence", 2018.
-    """
-    if config.schedule == "constant":
-        return config.learning_rate
-    if config.schedule == "cosine_restarts":
-        progress = step % config.restart_period / config.restart_period
-    elif step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    else:
-        progress = (step - config.warmup_steps) / max(1, config.total_steps - config.warmup_steps)
-    share = 0.5 * (1 + math.cos(math.pi * progress))
-    return config.min_learning_rate + share * (config.learning_rate - config.min_learning_rate)
 
 
 def train(
@@ -89,7 +62,7 @@ def train(
     print(f"{config.run_name} · {count_parameters(model):,} parameters · {device.description}")
     if run.step == config.total_steps:
         print("This run is complete; fresh=True trains it again.")
-    steps = prefetch(run.sampler, range(run.step, config.total_steps))
+    steps = ahead(run.sampler.batch, range(run.step, config.total_steps))
     with _interrupt_flag() as interrupted, _bar(config, run.step) as bar:
         for step, (lr, hr) in steps:
             hr, lr = images.to_tensor(hr, device.device), images.to_tensor(lr, device.device)
@@ -114,171 +87,6 @@ def train(
     return run.folder
 
 
-class Run:
-    """What changes from step to step: weights, their average, Adam's moments, counters; saved and resumed."""
-
-    def __init__(self, config: Config, paths: Paths, *, fresh: bool) -> None:
-        self.config, self.folder = config, paths.run(config.run_name)
-        self.device = choose_device(config.precision)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            model = make_network(config.network, **config.network_arguments)
-        parameters = count_parameters(model)
-        if config.challenge and parameters >= PARAMETER_LIMIT:
-            raise ValueError(
-                f"{config.network} has {parameters:,} trainable parameters; the challenge allows fewer than "
-                f"{PARAMETER_LIMIT:,}. Use fewer blocks, or challenge=False."
-            )
-        self.val_pairs = sources.find_split(config, paths, "val")[: config.validation_images or None]
-        store = open_store(paths.store(config.profile))
-        self.fingerprint: str = store.description["fingerprint"]
-        self.sampler = PatchSampler(
-            store, hr_patch_size=config.hr_patch_size, batch_size=config.batch_size, seed=config.seed,
-            flip=config.flip, rotate=config.rotate,
-        )  # fmt: skip
-        self.model = model.to(self.device.device, memory_format=self.device.memory_format)
-        self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-        self.optimizer = torch.optim.Adam(
-            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True
-        )
-        # The scaler skips non-finite steps without waiting for the device; only fp16 needs its scaling.
-        fixed = {"init_scale": 1.0, "growth_interval": 2**31 - 1}
-        scaling = {} if self.device.dtype == torch.float16 else fixed
-        self.scaler = torch.amp.GradScaler(self.device.device.type, **scaling)
-        self.loss_sum = torch.zeros((), device=self.device.device)
-        self.failures = torch.zeros(2, device=self.device.device)  # non-finite steps: in a row, and in all
-        self.step, self.logged_step, self.best = 0, 0, 0.0
-        if fresh:
-            for name in ("state.pt", "log.jsonl", "best.safetensors", "last.safetensors"):
-                (self.folder / name).unlink(missing_ok=True)
-        seconds = self._resume() if (self.folder / "state.pt").exists() else 0.0
-        kept = [record for record in read_log(self.folder) if record["step"] <= self.step]
-        images.write_atomic(self.folder / "log.jsonl", "".join(map(_line, kept)))
-        self._began = time.perf_counter() - seconds
-
-    def is_due(self, every: str) -> bool:
-        """Whether this step is one of the config's `every`, or the last one."""
-        return self.step % getattr(self.config, every) == 0 or self.step == self.config.total_steps
-
-    def optimize(self, loss: torch.Tensor) -> None:
-        """Backward, clip, Adam and the average; a step with a non-finite gradient changes no weight."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.config, self.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
-        largest = self.config.gradient_clip or math.inf
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), largest, foreach=True)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self.config.ema_decay:
-            self.ema.update_parameters(self.model)
-        bad = ~torch.isfinite(norm)
-        self.failures = torch.stack([(self.failures[0] + 1) * bad, self.failures[1] + bad])
-        self.loss_sum += torch.where(bad, 0, loss.detach())
-        self.step += 1
-
-    def log(self, *, validate: bool, on_log: Callable[[dict[str, Any]], None] | None) -> dict[str, Any]:
-        """Append a record to `log.jsonl` and tell it; the only place that waits for the device."""
-        in_a_row, skipped = (int(count) for count in self.failures.tolist())
-        record = {
-            "step": self.step,
-            "loss": float(self.loss_sum) / max(1, self.step - self.logged_step),
-            "learning_rate": learning_rate_at(self.config, self.step - 1),
-            "seconds": time.perf_counter() - self._began,
-            "skipped_steps": skipped,
-        }
-        if in_a_row >= PATIENCE:
-            raise FloatingPointError(
-                f"The gradient was not finite for {in_a_row} steps in a row (step {self.step}). Lower the "
-                "learning_rate, set gradient_clip=1, or precision='float32'; the last saved state is kept."
-            )
-        began = time.perf_counter()
-        if validate:
-            record |= self._validate()
-        self.loss_sum.zero_()
-        self.logged_step = self.step
-        with (self.folder / "log.jsonl").open("a") as file:
-            file.write(_line(record))
-        if on_log:
-            on_log(record)
-        self._began += time.perf_counter() - began  # validation and drawing do not count as training time
-        return record
-
-    def _validate(self) -> dict[str, float]:
-        candidates = {"trained": self.model} | ({"ema": self.ema.module} if self.config.ema_decay else {})
-        record = {}
-        for kind, model in candidates.items():
-            per_image = validation_psnr(model, self.val_pairs, precision=self.config.precision)
-            record[f"val_psnr_{kind}"] = mean = sum(per_image.values()) / len(per_image)
-            if mean > self.best:
-                self.best = mean
-                self._save_weights("best", model, kind, per_image)
-            if self.step == self.config.total_steps:
-                self._save_weights("last", model, kind, per_image)
-        self.model.train()
-        return record
-
-    def _save_weights(self, name: str, model: nn.Module, kind: str, per_image: dict[str, float]) -> None:
-        story = {
-            "step": self.step,
-            "weights": kind,
-            "val_psnr_rgb_border4": per_image,
-            "config": asdict(self.config),
-            "data_fingerprint": self.fingerprint,
-            "training_seconds": time.perf_counter() - self._began,
-            "initial_weights": None,
-            "ensemble": False,
-        }
-        checkpoints.save_weights(self.folder / f"{name}.safetensors", model, story)
-
-    def save(self) -> None:
-        """Write everything a resumed run needs, atomically."""
-        checkpoints.save_state(self.folder / "state.pt", {
-            "model": self.model.state_dict(), "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
-            "loss_sum": self.loss_sum, "failures": self.failures, "step": self.step,
-            "logged_step": self.logged_step, "best": self.best, "fingerprint": self.fingerprint,
-            "seconds": time.perf_counter() - self._began,
-        })  # fmt: skip
-
-    def _resume(self) -> float:
-        state = checkpoints.load_state(self.folder / "state.pt")
-        if state["fingerprint"] != self.fingerprint:
-            raise ValueError(
-                f"{self.folder} was trained on other photos than the store holds now. "
-                "Train with fresh=True, or bring the old photos back."
-            )
-        for name in ("model", "ema", "optimizer", "scaler"):
-            getattr(self, name).load_state_dict(state[name])
-        for name in ("loss_sum", "failures"):
-            setattr(self, name, state[name].to(self.device.device))
-        self.step, self.logged_step, self.best = (state[name] for name in ("step", "logged_step", "best"))
-        return state["seconds"]
-
-
-def validation_psnr(
-    model: nn.Module, pairs: Sequence[sources.Pair], *, precision: str = "auto"
-) -> dict[str, float]:
-    """PSNR in dB (RGB, border 4) of each photo, by name."""
-    result = {}
-    for pair in pairs:
-        hr, lr = sources.read_pair(pair)
-        result[pair.name] = psnr(super_resolve(model, lr, precision=precision), hr, border=BORDER)
-    return result
-
-
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The records of a run so far; none where it has not started."""
-    path = folder / "log.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]  # a kill can leave half a line
-
-
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record) + "\n"
-
-
 def _bar(config: Config, step: int) -> tqdm:
     return tqdm(
         total=config.total_steps, initial=step, desc="training", unit="step", file=sys.stdout, mininterval=1
@@ -297,3 +105,33 @@ def _interrupt_flag() -> Iterator[threading.Event]:
         yield flag
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def main() -> None:
+    """Train without a notebook; every field of the config is a flag."""
+    parser = argparse.ArgumentParser("python -m sr_utils.train", description=main.__doc__, allow_abbrev=False)
+    parser.add_argument("--profile", choices=PROFILES, default="full")
+    parser.add_argument("--root", type=Path, help="project folder (default: the one around this folder)")
+    parser.add_argument("--fresh", action="store_true", help="start afresh instead of going on")
+    for field in fields(Config)[1:]:
+        default = getattr(FULL, field.name)
+        flag = (
+            {"action": argparse.BooleanOptionalAction}
+            if isinstance(default, bool)
+            else {"type": type(default)}
+        )
+        choices = {"choices": get_args(field.type)} if get_args(field.type) else {}
+        parser.add_argument(f"--{field.name.replace('_', '-')}", default=None, **flag, **choices)
+    flags = vars(parser.parse_args())
+    profile, root, fresh = (flags.pop(name) for name in ("profile", "root", "fresh"))
+    try:
+        folder = train(configure(profile, **flags), Paths.find(root), fresh=fresh)
+    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+        parser.exit(1, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130)
+    print(f"done: {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Every notebook, executed in a temporary project with few steps; then every cell a second time."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from pypdf import PdfReader
+
+from sr_utils import submission
+from sr_utils.config import Paths, configure
+from sr_utils.report import collect
+
+REPOSITORY = Path(__file__).parent.parent
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A temporary project in which all notebooks have run."""
+    root = tmp_path_factory.mktemp("project")
+    for name in submission.SOURCES:
+        origin, target = REPOSITORY / name, root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
+    command = [sys.executable, REPOSITORY / "notebooks" / "run_all.py", "--steps", str(STEPS), "--root", root]
+    done = subprocess.run([*command, "--no-download"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return root, done.stdout
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.timeout(400)
+def test_the_run_ends_with_a_table_and_every_product(project):
+    root, told = project
+    table = told[told.index("Validation photos, PSNR dB (RGB, border 4)") :]
+    assert re.search(r"astronaut +25\.34 +\d\d\.\d\d", table) and re.search(r"coffee +25\.80", table)
+    assert f"training: {STEPS} steps" in table
+    assert "training:" in told and "sub-images:" in told  # the progress bars are plain text
+    assert (root / "report" / "compare.html").stat().st_size < 3e6
+    for suffix in ("ipynb", "html"):
+        assert len(list((root / "report" / "executed").glob(f"*.{suffix}"))) == len(NOTEBOOKS)
+
+
+@pytest.mark.timeout(400)
+def test_executed_pages_need_no_network(project):
+    for page in [
+        *(project[0] / "report" / "executed").glob("*.html"),
+        project[0] / "report" / "compare.html",
+    ]:
+        text = page.read_text(encoding="utf-8")
+        assert not re.findall(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//[^\"'> ]+", text), page.name
+        assert "data:image/" in text, page.name
+        assert not re.search(r"%formula\d+%", text)
+
+
+@pytest.mark.timeout(400)
+def test_executed_notebooks_have_no_error_and_no_warning(project):
+    for path in (project[0] / "report" / "executed").glob("*.ipynb"):
+        for cell in code_cells(nbformat.read(path, 4)):
+            for output in cell.outputs:
+                assert output.output_type != "error", (path.name, output)
+                assert output.get("name") != "stderr", (path.name, output.text)
+
+
+@pytest.mark.timeout(400)
+def test_report_is_a4_within_five_pages_and_tells_the_parameters(project):
+    pages = PdfReader(project[0] / "report" / "report.pdf").pages
+    assert 1 <= len(pages) <= 5
+    assert {tuple(round(float(side)) for side in page.mediabox[2:]) for page in pages} == {(595, 842)}
+    text = " ".join(page.extract_text() for page in pages)
+    assert "1,812,995" in text and "Rehearsal" in text
+
+
+@pytest.mark.timeout(400)
+def test_missing_input_of_the_report_names_its_notebook(project, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(project[0], root)
+    config = configure("demo", total_steps=STEPS)
+    for name, notebook in (("test.json", "04_infer_test_set"), ("validation.json", "05_compare_models")):
+        path = Paths(root).results(config.run_name) / name
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(FileNotFoundError, match=notebook):
+            collect(config, Paths(root))
+        path.write_bytes(content)
+    assert collect(config, Paths(root))["parameters"] == 1_812_995
+
+
+@pytest.mark.timeout(400)
+def test_hand_in_passes_every_rule_and_is_packed(project):
+    folder = project[0] / "report" / "submission"
+    rows = submission.check(folder)
+    assert [row.rule for row in rows if not row.passed] == [] and len(rows) >= 11
+    names = zipfile.ZipFile(folder.with_suffix(".zip")).namelist()
+    assert {"submission/report.pdf", "submission/checkpoint.safetensors"} <= set(names)
+    assert "submission/source/sr_utils/train.py" in names and "submission/images/retina.png" in names
+
+
+BREAKS = {
+    "number of images": lambda folder: (folder / "images" / "retina.png").unlink(),
+    "names as the inputs": lambda folder: (folder / "images" / "retina.png").rename(
+        folder / "images" / "x.png"
+    ),
+    "each exactly ×4, 8-bit RGB PNG": lambda folder: shutil.copy(
+        folder / "images" / "retina.png", folder / "images" / "ihc.png"
+    ),
+    "checkpoint loads strictly": lambda folder: (folder / "checkpoint.safetensors").write_bytes(b"no"),
+    "checkpoint reproduces an output (≤ 1 grey level)": lambda folder: shutil.copy(
+        folder / "images" / "gravel.png", folder / "images" / "camera.png"
+    ),
+    "source code": lambda folder: shutil.rmtree(folder / "source"),
+    "report": lambda folder: (folder / "report.pdf").unlink(),
+}
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("rule", BREAKS)
+def test_a_broken_hand_in_fails_by_its_own_rule(project, tmp_path, rule):
+    folder = tmp_path / "submission"
+    shutil.copytree(project[0] / "report" / "submission", folder)
+    BREAKS[rule](folder)
+    rows = submission.check(folder)
+    assert rule in [row.rule for row in rows if not row.passed]
+    with pytest.raises(ValueError, match="No zip"):
+        submission.pack(folder, rows)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_cell_can_be_run_again(project, path):
+    notebook = nbformat.read(path, 4)
+    values = f"\nSTEPS = {STEPS}\nROOT = {str(project[0])!r}\nDOWNLOAD_SET5 = False"
+    doubled = []
+    for cell in code_cells(notebook):
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source += values
+        doubled += [cell, nbformat.v4.new_code_cell(cell.source)]
+    notebook.cells = doubled
+    NotebookClient(notebook, timeout=200, kernel_name="python3").execute(cwd=str(path.parent))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_style(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = [(cell, "".join(cell["source"])) for cell in notebook["cells"]]
+    head = cells[0][1]
+    assert head.startswith(f"# {path.stem[:2]} · ")
+    assert all(f"**{word}**" in head for word in ("You will see", "Needs", "Makes", "Takes"))
+    code = [(cell, source) for cell, source in cells if cell["cell_type"] == "code"]
+    assert code[1][0]["metadata"].get("tags") == ["parameters"] and "PROFILE" in code[1][1]
+    for cell, source in code:
+        assert not cell["outputs"] and cell["execution_count"] is None
+        assert source.count("\n") < 20 and not re.search(r"^\s*[!%]", source, re.M), source
+        for node in ast.walk(ast.parse(source)):
+            assert not isinstance(node, ast.ClassDef)
+            imports = isinstance(node, (ast.Import, ast.ImportFrom))
+            assert not imports or cell is code[0][0], f"import outside of the first code cell: {source}"
+    for _, source in cells:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", source):
+            assert (path.parent / link).exists(), link
