@@ -59,7 +59,8 @@ def save_figure(figure: Figure, folder: Path | str, name: str) -> Path:
         (".pdf", {"dpi": 300, "metadata": {"CreationDate": None}}),
     ):
         beside = folder / f".{name}{suffix}"
-        figure.savefig(beside, bbox_inches="tight", format=suffix[1:], **settings)
+        with plt.rc_context(STYLE):
+            figure.savefig(beside, bbox_inches="tight", format=suffix[1:], **settings)
         beside.replace(folder / f"{name}{suffix}")
     return folder / f"{name}.pdf"
 
@@ -89,16 +90,19 @@ def draw_zoom(
     """
     truth = outputs["HR"]
     top, left, height, width = box or most_different_box(outputs["bicubic"], truth)
-    columns = -(-len(outputs) // 2)
+    rows = 1 if len(outputs) <= 3 else 2
+    columns = -(-len(outputs) // rows)
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(PAGE_WIDTH, PAGE_WIDTH / (1.6 + columns * 0.75)), layout="constrained")
-        grid = figure.add_gridspec(2, columns + 2, width_ratios=[1, 1] + [1] * columns)
-        whole = figure.add_subplot(grid[:, :2])
+        figure = plt.figure(
+            figsize=(PAGE_WIDTH, rows * PAGE_WIDTH / (columns + rows) + 0.5), layout="constrained"
+        )
+        grid = figure.add_gridspec(rows, columns + rows)
+        whole = figure.add_subplot(grid[:, :rows])
     plt.close(figure)
-    _show(whole, truth, title)
+    _show(whole, truth, f"{title}\n")
     whole.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="#FFDD00", linewidth=1.5))
     for number, (method, image) in enumerate(outputs.items()):
-        axes = figure.add_subplot(grid[number // columns, 2 + number % columns])
+        axes = figure.add_subplot(grid[number // columns, rows + number % columns])
         told = "truth" if method == "HR" else f"{psnr(image, truth, border=BORDER):.2f} dB"
         _show(axes, image[top : top + height, left : left + width], f"{method}\n{told}")
     figure.supxlabel(f"PSNR of the whole image: RGB, border {BORDER}", fontsize=7, color=INK)

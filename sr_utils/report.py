@@ -41,7 +41,8 @@ def collect(config: Config, paths: Paths, **fields: Any) -> dict[str, Any]:
     model, metadata = checkpoints.load_checkpoint(run / "best.safetensors")
     numbers = dict(fields)
     for name in ("validation", "benchmark"):
-        numbers[name] = _require(results / f"{name}.json", "05_compare_models")
+        rows = _require(results / f"{name}.json", "05_compare_models")
+        numbers[name] = sorted(rows, key=lambda row: row["image"])  # a photo's methods side by side
     numbers["benchmark_name"] = numbers["benchmark"][0]["photos"]
     numbers["test"] = _require(results / "test.json", "04_infer_test_set")
     records = read_log(run)

@@ -157,13 +157,13 @@ def _check_network(
         levels, told = 255, "sample or its output is missing"
     rows.append(Rule("checkpoint reproduces an output (≤ 1 grey level)", levels <= 1, told, "Run 04 again."))
     for rule, key, wanted in (
-        ("no initial weights (attested by the metadata)", "initial_weights", None),
-        ("no ensemble (attested by the metadata)", "ensemble", False),
+        ("no initial weights (attested)", "initial_weights", None),
+        ("no ensemble (attested)", "ensemble", False),
     ):
         got = metadata.get(key, "unknown")
         rows.append(Rule(rule, got is wanted, str(got), "Train with 03 and hand in that checkpoint."))
     data = metadata.get("data_fingerprint")
-    rows.append(Rule("trained on the named store only (attested by the metadata)", bool(data),
+    rows.append(Rule("trained on the named store only (attested)", bool(data),
                      str(data)[:12], "Train with 03."))  # fmt: skip
     return rows
 

@@ -1,0 +1,179 @@
+"""Making the LMDBs and reading training pairs, against the usual ways; same cores, inputs and outputs."""
+
+import argparse
+import functools
+import os
+import shutil
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import lmdb
+import measure
+import numpy as np
+
+from sr_utils import images
+from sr_utils.ahead import ahead
+from sr_utils.batches import PatchSampler, random_generator
+from sr_utils.lmdb_store import build_store, window_starts
+from sr_utils.sources import Pair
+
+COMMAND = "python bench/bench_data.py"
+CORES = os.cpu_count() or 1
+PATCH, BATCH = 128, 16
+
+
+def extract(path: Path, size: int, step: int, out: Path) -> None:
+    """The field's first script, one photo: decode, cut, write PNG files (compression level 3)."""
+    image = cv2.imread(str(path))
+    tops, lefts = (window_starts(side, size, step) for side in image.shape[:2])
+    for number, (top, left) in enumerate(((top, left) for top in tops for left in lefts), 1):
+        crop = np.ascontiguousarray(image[top : top + size, left : left + size])
+        cv2.imwrite(str(out / f"{path.stem[:4]}_s{number:03d}.png"), crop, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+
+
+def encode(path: Path) -> tuple[str, bytes, tuple[int, ...]]:
+    """The field's second script, one sub-image: read it back, encode it as PNG (level 1)."""
+    image = cv2.imread(str(path))
+    return path.stem, cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes(), image.shape
+
+
+def two_scripts(pairs: list[Pair], folder: Path) -> None:
+    """Sub-images as PNG files, then PNG in LMDB, with all cores, as the field's tools do it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with ProcessPoolExecutor(CORES) as pool:
+        for side, size, step in (("hr", 480, 240), ("lr", 120, 60)):
+            out = folder / side
+            out.mkdir(parents=True)
+            work = functools.partial(extract, size=size, step=step, out=out)
+            list(pool.map(work, [getattr(pair, side) for pair in pairs]))
+            files = sorted(out.iterdir())
+            environment = lmdb.open(str(folder / f"{side}.lmdb"), map_size=2**36)
+            with environment.begin(write=True) as transaction, (folder / f"{side}.txt").open("w") as meta:
+                for name, data, shape in pool.map(encode, files, chunksize=8):
+                    transaction.put(name.encode(), data)
+                    meta.write(f"{name}.png ({shape[0]},{shape[1]},{shape[2]}) 1\n")
+            environment.close()
+
+
+def ours(pairs: list[Pair], folder: Path) -> None:
+    """One pass from photos to a verified store."""
+    shutil.rmtree(folder, ignore_errors=True)
+    build_store(pairs, folder)
+
+
+def png_batch(read_hr, read_lr, keys: list[str], step: int) -> tuple[np.ndarray, np.ndarray]:
+    """The usual way to a batch: decode both images of every pair, crop, flip, turn; as PatchSampler.batch."""
+    rng = random_generator(0, step)
+    pairs = []
+    for _ in range(BATCH):
+        key = keys[rng.integers(len(keys))]
+        hr, lr = read_hr(key), read_lr(key)
+        top, left = (int(rng.integers(side - PATCH // 4 + 1)) for side in lr.shape[:2])
+        lr = lr[top : top + PATCH // 4, left : left + PATCH // 4]
+        hr = hr[4 * top : 4 * top + PATCH, 4 * left : 4 * left + PATCH]
+        vertical, horizontal, transposed = rng.random(3) < 0.5
+        for image in (lr, hr):
+            image = image[::-1] if vertical else image
+            image = image[:, ::-1] if horizontal else image
+            pairs.append(image.transpose(1, 0, 2) if transposed else image)
+    return np.stack(pairs[::2]), np.stack(pairs[1::2])
+
+
+def from_lmdb(path: Path):
+    """Reader of PNG values by key."""
+    transaction = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False).begin()
+    return lambda key: images.decode_png(transaction.get(key.encode()))
+
+
+def from_files(folder: Path, suffix: str = ""):
+    """Reader of PNG files by key."""
+    return lambda key: cv2.imread(str(folder / f"{key}{suffix}.png"), cv2.IMREAD_COLOR_RGB)
+
+
+def forget(folder: Path) -> None:
+    """Drop a folder's files from the page cache."""
+    os.sync()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def main() -> None:
+    """Run all claims."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=12, help="stand-ins of 2040×1356 (default 12)")
+    parser.add_argument("--folder", type=Path, help="where to put them (default: a temporary folder)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        run(Path(folder), arguments.photos)
+
+
+def run(folder: Path, count: int) -> None:
+    """All claims on `count` photos below `folder`."""
+    pairs = measure.make_photos(folder, count)
+    base = f"{count} stand-in photos of 2040×1356, {CORES} cores"
+    tell = functools.partial(measure.tell, command=COMMAND)
+    png, raw = folder / "png", folder / "raw"
+    seconds = measure.alternate({"png": lambda: two_scripts(pairs, png), "raw": lambda: ours(pairs, raw)})
+    tell("making both stores: times faster than extract-to-PNG, then LMDB", seconds["png"] / seconds["raw"], "×",
+         target=15, baseline=f"two scripts, {seconds['png']:.1f} s; ours {seconds['raw']:.2f} s; {base}")  # fmt: skip
+
+    store = build_store(pairs, raw)
+    sampler = PatchSampler(store, hr_patch_size=PATCH, batch_size=BATCH, seed=0)
+    keys = [path.stem for path in sorted((png / "hr").iterdir())]
+    names = [pair.name for pair in pairs]
+    readers = {
+        "PNG sub-images in LMDB": (from_lmdb(png / "hr.lmdb"), from_lmdb(png / "lr.lmdb"), keys),
+        "PNG sub-image files": (from_files(png / "hr"), from_files(png / "lr"), keys),
+        "whole PNG photos": (from_files(folder / "HR"), from_files(folder / "LR", "x4"), names),
+    }
+    cv2.setNumThreads(1)
+    rates = {"ours": lambda: [sampler.batch(step) for step in range(200)]}
+    for name, reader in readers.items():
+        rates[name] = functools.partial(png_batch, *reader, 0)
+    bytes_copied = np.zeros(200 * BATCH * (PATCH**2 + (PATCH // 4) ** 2) * 3, np.uint8)
+    target = np.empty_like(bytes_copied)
+    rates["memory copy"] = lambda: np.copyto(target, bytes_copied)
+    seconds = measure.alternate(rates)
+    per_second = {name: BATCH / value for name, value in seconds.items()} | {
+        "ours": 200 * BATCH / seconds["ours"]
+    }
+    told = f"one thread, warm cache, {PATCH}/{PATCH // 4} crops with flips and rotation"
+    tell("training pairs per second", per_second["ours"], "pairs/s", target=10_000, baseline=told)
+    for name in readers:
+        tell(f"training pairs per second: times {name}", per_second["ours"] / per_second[name], "×",
+             target=60 if "LMDB" in name else None, baseline=f"{per_second[name]:.0f} pairs/s; {told}")  # fmt: skip
+    tell("training pairs: share of a bare memory copy's speed", seconds["memory copy"] / seconds["ours"], "",
+         baseline="numpy copy of the same bytes")  # fmt: skip
+
+    cold = {"ours": 0.0, "png": 0.0}
+    for step in range(5):
+        for name, place, batch in (
+            ("ours", raw, sampler.batch),
+            ("png", png, functools.partial(png_batch, *readers["PNG sub-images in LMDB"])),
+        ):
+            forget(place)
+            began = time.perf_counter()
+            batch(step)
+            cold[name] += time.perf_counter() - began
+    tell("training pairs per second, cold page cache", 5 * BATCH / cold["ours"], "pairs/s",
+         baseline=f"PNG in LMDB, cold: {5 * BATCH / cold['png']:.0f} pairs/s")  # fmt: skip
+
+    waited = 0.0
+    steps = ahead(sampler.batch, range(310))
+    for step in range(310):
+        began = time.perf_counter()
+        next(steps)
+        waited += (time.perf_counter() - began) * (step >= 10)
+        time.sleep(0.01)
+    tell("share of a 10 ms step spent waiting for data", 100 * waited / (waited + 300 * 0.01), "%",
+         target=2, at_most=True, baseline=f"batch {BATCH}, one prefetch thread, the step is a sleep")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
