@@ -13,6 +13,7 @@ import numpy as np
 
 from sr_utils import images
 from sr_utils.config import SCALE, Config, Paths
+from sr_utils.downloads import download_set5
 
 # The demo's fixed split of photos that come inside Python packages (scikit-image, scikit-learn, matplotlib).
 DEMO_PHOTOS = {
@@ -22,7 +23,6 @@ DEMO_PHOTOS = {
     "val": ("astronaut.png", "coffee.png"),
     "test": ("camera.png", "grace_hopper.jpg", "gravel.png", "ihc.png", "retina.jpg"),
 }  # fmt: skip
-REGISTRY = Path(__file__).with_name("registry.txt")  # of Set5: file, checksum, pinned address
 
 
 class Pair(NamedTuple):
@@ -125,6 +125,11 @@ def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> 
     if config.profile == "demo":
         return [Pair(Path(name).stem, _package_photo(name), None) for name in DEMO_PHOTOS[split]]
     folder = paths.root / "data" / "mini-DIV2K"
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"{folder} is missing. Put mini-DIV2K there (see data/README.md), name your folders in Paths, "
+            "or download the stand-in from DIV2K: python -m sr_utils.downloads"
+        )
     return find_pairs(folder / f"{split}_HR", folder / f"{split}_LR")
 
 
@@ -172,27 +177,10 @@ def find_benchmark(config: Config, paths: Paths, *, download: bool = True) -> tu
         if (folder / "HR").is_dir():
             break
     else:
-        if not (download and _download_set5(own)):
+        if not (download and download_set5(own)):
             return "validation photos", find_split(config, paths, "val")
     pairs = find_pairs(folder / "HR", folder / f"LR_bicubic_x{SCALE}")
     return "Set5", sorted(pairs, key=lambda pair: (pair.name != "butterfly", pair.name))
-
-
-def _download_set5(folder: Path) -> bool:
-    import pooch  # imported here: only a first run without data needs it
-
-    beside = folder.with_name("Set5.part")
-    pooch.get_logger().setLevel("WARNING")
-    fetcher = pooch.create(beside, base_url="")
-    fetcher.load_registry(REGISTRY)
-    try:
-        for name in fetcher.registry:
-            fetcher.fetch(name, downloader=pooch.HTTPDownloader(timeout=5))
-    except (OSError, ValueError) as error:  # no network, or a file that is not the one we know
-        print(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
-        return False
-    beside.rename(folder)
-    return True
 
 
 def _package_photo(name: str) -> Path:
