@@ -1,4 +1,4 @@
-"""Making the LMDBs and reading training pairs, against the usual ways; same cores, inputs and outputs."""
+"""Making the LMDBs and reading training pairs, against the usual ways; same cores, inputs, outputs."""
 
 import argparse
 import functools

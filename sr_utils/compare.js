@@ -4,12 +4,11 @@
 const MAX_WIDTH = 960, MAX_HEIGHT = 720; // CSS pixels of the picture
 const MAX_SCALE = 32; // CSS pixels per image pixel
 
-// data-lm-suppress-shortcuts: JupyterLab must not take our keys for its own ("0 0" restarts the kernel)
 const TEMPLATE = `
   <div class="sr-compare-stage" role="group">
     <div class="sr-compare-left"></div>
     <div class="sr-compare-right"></div>
-    <div class="sr-compare-handle" role="slider" tabindex="0" data-lm-suppress-shortcuts="true"
+    <div class="sr-compare-handle" role="slider" tabindex="0"
       aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100"></div>
   </div>
   <div class="sr-compare-bar">
@@ -86,6 +85,10 @@ function createView(root) {
 
   function layout() {
     if (!pair || !root.clientWidth) return;
+    // JupyterLab must not take our keys for its own: "0 0" restarts the kernel, arrows change the cell
+    for (const node of root.closest(".sr-compare").querySelectorAll("select, button, [role=slider]")) {
+      node.setAttribute("data-lm-suppress-shortcuts", "true");
+    }
     const whole = scale === fit;
     const byWidth = Math.min(root.clientWidth, MAX_WIDTH) / pair.width;
     const byHeight = Math.min(0.7 * innerHeight, MAX_HEIGHT) / pair.height;
@@ -128,11 +131,13 @@ function createView(root) {
     if (event.button) return;
     stage.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, event);
-    const onLine = event.target === handle;
-    drag = { split: onLine || scale === fit, grip: onLine ? (split / 100) * stage.clientWidth - position(event)[0] : 0 };
-    if (drag.split && pointers.size === 1) followSplit(event);
+    const toLine = (split / 100) * stage.clientWidth - position(event)[0];
+    drag = event.target === handle ? { split: true, grip: toLine } : { split: scale === fit, grip: 0 };
+    if (pointers.size === 2) drag.split = false; // a pinch
+    if (drag.split) followSplit(event);
     handle.focus({ preventScroll: true });
   });
+  stage.addEventListener("mousedown", (event) => event.preventDefault()); // or JupyterLab's cell takes the focus
   stage.addEventListener("pointermove", (event) => {
     const last = pointers.get(event.pointerId);
     if (!last) return;
@@ -140,7 +145,7 @@ function createView(root) {
       const [a, b] = pointers.values();
       return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) || 1;
     };
-    const before = pointers.size === 2 && distance(); // two fingers pinch
+    const before = pointers.size === 2 && distance();
     pointers.set(event.pointerId, event);
     if (before) zoomTo((scale * distance()) / before, ...position(event));
     else if (drag.split) followSplit(event);

@@ -1,6 +1,6 @@
 """The interactive before/after view: a widget for notebooks, and the same as one stand-alone HTML file.
 
-Both show what `plan` and `make_side` compose with one compare.js and compare.css; the split moves in the browser.
+Both show what `plan` and `make_side` compose, with one compare.js and compare.css.
 """
 
 import base64
@@ -8,9 +8,10 @@ import html
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from string import Template
 
 import anywidget
 import ipywidgets as widgets
@@ -26,37 +27,15 @@ from sr_utils.metrics import psnr, ssim
 Images = Mapping[str, Mapping[str, np.ndarray]]
 
 LOSSLESS_LIMIT = 3_000_000  # characters of a page's images
-SCRIPT, STYLE = (Path(__file__).with_suffix(suffix) for suffix in (".js", ".css"))
-HINT = "Run this cell to get the slider; report/compare.html shows the same without a kernel."
-# An output of its own: where the widget was, a notebook reopened without its kernel shows an error. It is hidden
-# beside a live slider, and invisible for the moment one needs to start.
+SCRIPT, STYLE, PAGE = (Path(__file__).with_suffix(suffix) for suffix in (".js", ".css", ".html"))
+HINT = "No slider here? Run this cell; report/compare.html shows the same without a kernel."
+# An output of its own, since a notebook reopened without its kernel has an error where the widget was. It is
+# hidden beside a live slider, and not yet seen while one starts.
 HINT_HTML = f"""<style>
 .jp-OutputArea:has(.sr-compare) .jp-OutputArea-child:has(.sr-compare-hint) {{ display: none }}
 .sr-compare-hint {{ animation: sr-compare-wait 2s }}
 @keyframes sr-compare-wait {{ from, to {{ opacity: 0 }} }}
 </style><p class="sr-compare-hint">{HINT}</p>"""
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{style}
-html {{ color-scheme: light dark; font-family: system-ui, sans-serif }}
-body {{ max-width: 960px; margin: 0 auto; padding: 16px }}
-h1 {{ font-size: 20px }}
-</style>
-<h1>{title}</h1>
-<div class="sr-compare"><noscript>This page needs JavaScript.</noscript></div>
-<p><small>{footer}</small></p>
-<script type="module">
-{script}
-renderPage(document.querySelector(".sr-compare"), {data});
-</script>
-</html>
-"""
 
 
 def compare(
@@ -65,8 +44,8 @@ def compare(
     """A widget that shows two versions of an image with a split to drag, and their PSNR and SSIM.
 
     Args:
-        images: image name → method name → uint8 (H, W, 3) RGB. The methods of an image have the same size; one of
-            exactly a quarter of it (the LR image) is shown enlarged 4×, each of its pixels as a square.
+        images: image name → method name → uint8 (H, W, 3) RGB. All methods of an image have the same size;
+            only an LR image, of exactly a quarter of it, is shown enlarged 4×, each pixel as a square.
         left, right: the methods to begin with; right None: the last one that is neither `hr` nor `left`.
         hr: the method that is the truth; an image without it gets no PSNR and SSIM.
         border: pixels cut from every side before PSNR and SSIM, which are those of RGB.
@@ -97,59 +76,66 @@ def compare_html(
     PSNR and SSIM are those of the arrays. `title` is the page's heading; other args and errors as `compare`.
     """
     entries = plan(images, left, right, hr, border)
-    footer = "The images are stored without loss."
+    footer = "Images stored without loss."
     urls = _data_urls(images, LOSSLESS_LIMIT, lossless=True, quality=40)  # of a lossless file: the effort
     if urls is None:
-        footer = "To keep this page small its images are stored as WebP of quality 90; PSNR and SSIM are exact."
+        footer = "Images stored as WebP of quality 90 to keep the page small; PSNR and SSIM of the originals."
         urls = _data_urls(images, math.inf, quality=90)
     for name, methods in images.items():
         sides = [make_side(methods, method, hr, border) | {"data": urls[name, method]} for method in methods]
         entries[name]["methods"] = sides
     data = json.dumps(list(entries.values())).replace("<", "\\u003c")  # so that no name can end the script
-    style, script = (file.read_text(encoding="utf-8") for file in (STYLE, SCRIPT))
-    page = PAGE.format(title=html.escape(title), style=style, script=script, footer=footer, data=data)
-    write_atomic(path, page)
+    style, script, page = (file.read_text(encoding="utf-8") for file in (STYLE, SCRIPT, PAGE))
+    parts = {"title": html.escape(title), "style": style, "script": script, "footer": footer, "images": data}
+    write_atomic(path, Template(page).substitute(parts))
     return Path(path)
 
 
 def plan(images: Images, left: str, right: str | None, hr: str, border: int) -> dict[str, dict[str, object]]:
-    """What is shown of each image but the pixels: its size, its first pair, the convention. Errors as `compare`."""
+    """What is shown of every image but its methods: size, first pair, convention. Errors as `compare`."""
     if not images:
         raise ValueError("Expected at least one image to compare, got none.")
-    entries: dict[str, dict[str, object]] = {}
+    entries = {}
     for name, methods in images.items():
-        if len(methods) < 2:
-            raise ValueError(f"{name}: expected at least two methods to compare, got {list(methods)}.")
-        for method, image in methods.items():
-            if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
-                got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-                raise ValueError(f"{name}, {method}: expected a uint8 (H, W, 3) RGB array, got {got}.")
-        height, width = max((image.shape[:2] for image in methods.values()), key=math.prod)
-        for method, image in methods.items():
-            quarter = (height / SCALE, width / SCALE)
-            if image.shape[:2] != (height, width) and (image.shape[:2] != quarter or method == hr):
-                raise ValueError(
-                    f"{name}, {method}: expected {height}×{width} pixels as the other methods, or a quarter of "
-                    f"each side (the LR image), got {image.shape[0]}×{image.shape[1]}. Crop all methods alike."
-                )
+        height, width = _size(name, methods, hr)
         if hr in methods and min(height, width) < 11 + 2 * border:
-            raise ValueError(f"{name}: SSIM needs 11×11 pixels inside a border of {border}, got {height}×{width}.")
+            raise ValueError(f"{name}: SSIM needs 11×11 pixels inside border {border}, got {height}×{width}.")
         others = [method for method in methods if method not in (hr, left)]
         pair = {"left": left, "right": right or (others[-1] if others else hr)}
         for side, method in pair.items():
             if method not in methods:
                 raise ValueError(f"{name}: expected {side} to be one of {list(methods)}, got {method!r}.")
-        entries[name] = {"image": name, "height": height, "width": width, "note": f"RGB, border {border}", **pair}
+        size = {"image": name, "height": height, "width": width}
+        entries[name] = size | pair | {"note": f"RGB, border {border}"}
     return entries
 
 
-def make_side(methods: Mapping[str, np.ndarray], method: str, hr: str, border: int) -> dict[str, object]:
-    """One side of a comparison but the pixels: {method, psnr, ssim}; dB and index, or what stands in their place.
+def _size(name: str, methods: Mapping[str, np.ndarray], hr: str) -> tuple[int, int]:
+    if len(methods) < 2:
+        raise ValueError(f"{name}: expected at least two methods to compare, got {list(methods)}.")
+    for method, image in methods.items():
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+            got = f"{getattr(image, 'dtype', type(image).__name__)} {getattr(image, 'shape', '')}"
+            raise ValueError(f"{name}, {method}: expected a uint8 (H, W, 3) RGB array, got {got}.")
+    height, width = max((image.shape[:2] for image in methods.values()), key=math.prod)
+    for method, image in methods.items():
+        is_lr = method != hr and image.shape[:2] == (height / SCALE, width / SCALE)
+        if image.shape[:2] != (height, width) and not is_lr:
+            raise ValueError(
+                f"{name}, {method}: expected {height}×{width} pixels as the largest method, or a quarter of "
+                f"each side (LR), got {image.shape[0]}×{image.shape[1]}. Crop all methods alike."
+            )
+    return height, width
 
-    That is "reference" for the truth, None without a truth, and "identical" for the PSNR of an equal image.
+
+def make_side(methods: Mapping[str, np.ndarray], method: str, hr: str, border: int) -> dict[str, object]:
+    """One side of a comparison but its pixels: {method, psnr, ssim}, PSNR in dB.
+
+    Both are "reference" for the truth and None without one; the PSNR of an equal image is "identical".
     """
     if method == hr or hr not in methods:
-        return {"method": method, **dict.fromkeys(("psnr", "ssim"), "reference" if method == hr else None)}
+        figure = "reference" if method == hr else None
+        return {"method": method, "psnr": figure, "ssim": figure}
     shown, truth = methods[method], methods[hr]
     if shown.shape[0] * SCALE == truth.shape[0]:  # the LR image, judged as it is shown
         shown = shown.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
@@ -181,51 +167,42 @@ class PairView(anywidget.AnyWidget):
 
 
 class Comparison(widgets.VBox):
-    """What `compare` returns: three dropdowns above a `PairView`, which gets only the two images that it shows."""
+    """What `compare` returns: three dropdowns above a `PairView`, which gets only the two images it shows."""
 
     def __init__(self, images: Images, entries: dict[str, dict[str, object]], hr: str, border: int) -> None:
-        self._entries = entries
-        self._methods = {name: dict(methods) for name, methods in images.items()}
-
-        @cache
-        def side(name: str, method: str) -> dict[str, object]:
-            methods = self._methods[name]
-            return make_side(methods, method, hr, border) | {"data": encode_png(methods[method])}
-
-        self._side = side
+        self._images, self._entries = images, entries
+        self._figures = cache(lambda name, method: make_side(images[name], method, hr, border))
+        self._file = cache(lambda name, method: {"data": encode_png(images[name][method])})
         self.view = PairView()
-        self.image, self.left_method, self.right_method = dropdowns = [
-            widgets.Dropdown(
-                options=options, description=label, style={"description_width": "initial"}, layout={"width": "auto"}
-            )
-            for label, options in (("Image", list(entries)), ("Left", []), ("Right", []))
-        ]
-        for dropdown, name in zip(dropdowns, ("image", "left-method", "right-method"), strict=True):
-            dropdown.add_class(f"sr-compare-{name}")
+        self.image = _dropdown("Image", "sr-compare-image", list(entries))
+        self.left_method = _dropdown("Left", "sr-compare-left-method")
+        self.right_method = _dropdown("Right", "sr-compare-right-method")
         self._choose_image()
         self.image.observe(self._choose_image, "value")
         self.left_method.observe(self._show, "value")
         self.right_method.observe(self._show, "value")
-        choices = widgets.HBox(dropdowns)
+        choices = widgets.HBox([self.image, self.left_method, self.right_method])
         choices.add_class("sr-compare-choices")
         super().__init__([choices, self.view])
         self.add_class("sr-compare")
 
     def _choose_image(self, _change: object = None) -> None:
-        name = self.image.value
-        with self.view.hold_sync():  # both methods may change, one after the other; the browser gets the last pair
+        entry, methods = self._entries[self.image.value], tuple(self._images[self.image.value])
+        with self.view.hold_sync():  # one message, though both methods may change
             for dropdown, side in ((self.left_method, "left"), (self.right_method, "right")):
-                wanted, methods = dropdown.value, tuple(self._methods[name])
+                wanted = dropdown.value
                 if dropdown.options != methods:
                     dropdown.options = methods
-                    dropdown.value = wanted if wanted in methods else self._entries[name][side]
+                    dropdown.value = wanted if wanted in methods else entry[side]
             self._show()
 
     def _show(self, _change: object = None) -> None:
-        name, methods = self.image.value, (self.left_method.value, self.right_method.value)
-        if all(method in self._methods[name] for method in methods):  # not so while _choose_image is half way
-            left, right = (self._side(name, method) for method in methods)
-            self.view.pair = self._entries[name] | {"left": left, "right": right}
+        name, chosen = self.image.value, {"left": self.left_method.value, "right": self.right_method.value}
+        if all(method in self._images[name] for method in chosen.values()):  # not half way in _choose_image
+            self.view.pair = self._entries[name] | {
+                side: self._figures(name, method) | self._file(name, method)
+                for side, method in chosen.items()
+            }
 
     def __repr__(self) -> str:
         return f"Comparison of {', '.join(self._entries)}"
@@ -233,3 +210,9 @@ class Comparison(widgets.VBox):
     def _ipython_display_(self) -> None:
         display(self._repr_mimebundle_(), raw=True)
         display({"text/html": HINT_HTML, "text/plain": HINT}, raw=True)
+
+
+def _dropdown(label: str, css_class: str, options: Sequence[str] = ()) -> widgets.Dropdown:
+    style, layout = {"description_width": "initial"}, {"width": "auto"}
+    dropdown = widgets.Dropdown(options=options, description=label, style=style, layout=layout)
+    return dropdown.add_class(css_class)
