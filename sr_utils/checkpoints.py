@@ -5,6 +5,7 @@ Source of the file format: safetensors; foreign `.pth` files are read with `weig
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,9 @@ def _read_foreign(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         isinstance(value, torch.Tensor) for value in content.values()
     ):
         raise ValueError(f"{path}: expected a dictionary of tensors, got {type(content).__name__}.")
-    tensors = {name.removeprefix("module."): value.float() for name, value in content.items()}
-    num_blocks = 1 + max(
-        [int(n.split(".")[1]) for n in tensors if n.startswith("body.") and "conv1" in n] or [-1]
-    )
+    tensors = {str(name).removeprefix("module."): value.float() for name, value in content.items()}
+    blocks = [int(found[1]) for name in tensors if (found := re.match(r"body\.(\d+)\.conv1\.", name))]
+    num_blocks = 1 + max(blocks, default=-1)
     if "conv_after_body.weight" in tensors:
         tensors.pop("mean", None)  # a constant of EDSR that some files store
         arguments = {"num_blocks": num_blocks}

@@ -86,7 +86,7 @@ function createView(root) {
   function layout() {
     if (!pair || !root.clientWidth) return;
     // JupyterLab must not take our keys for its own: "0 0" restarts the kernel, arrows change the cell
-    for (const node of root.closest(".sr-compare").querySelectorAll("select, button, [role=slider]")) {
+    for (const node of (root.closest(".sr-compare") ?? root).querySelectorAll("select, button, [role=slider]")) {
       node.setAttribute("data-lm-suppress-shortcuts", "true");
     }
     const whole = scale === fit;

@@ -61,15 +61,9 @@ def compare(
 
 
 def compare_html(
-    images: Images,
-    path: Path | str,
-    *,
-    left: str = "bicubic",
-    right: str | None = None,
-    hr: str = "HR",
-    border: int = BORDER,
-    title: str = "Super-resolution, before and after",
-) -> Path:
+    images: Images, path: Path | str, *, left: str = "bicubic", right: str | None = None, hr: str = "HR",
+    border: int = BORDER, title: str = "Super-resolution, before and after",
+) -> Path:  # fmt: skip
     """Write the comparison as one HTML file that needs neither kernel nor network; returns its path.
 
     Images are stored as lossless WebP, or with quality 90 if that took more than 3 MB; the page says which.
@@ -171,8 +165,12 @@ class Comparison(widgets.VBox):
 
     def __init__(self, images: Images, entries: dict[str, dict[str, object]], hr: str, border: int) -> None:
         self._images, self._entries = images, entries
-        self._figures = cache(lambda name, method: make_side(images[name], method, hr, border))
-        self._file = cache(lambda name, method: {"data": encode_png(images[name][method])})
+
+        @cache
+        def side(name: str, method: str) -> dict[str, object]:
+            return make_side(images[name], method, hr, border) | {"data": encode_png(images[name][method])}
+
+        self._side = side
         self.view = PairView()
         self.image = _dropdown("Image", "sr-compare-image", list(entries))
         self.left_method = _dropdown("Left", "sr-compare-left-method")
@@ -199,10 +197,8 @@ class Comparison(widgets.VBox):
     def _show(self, _change: object = None) -> None:
         name, chosen = self.image.value, {"left": self.left_method.value, "right": self.right_method.value}
         if all(method in self._images[name] for method in chosen.values()):  # not half way in _choose_image
-            self.view.pair = self._entries[name] | {
-                side: self._figures(name, method) | self._file(name, method)
-                for side, method in chosen.items()
-            }
+            sides = {side: self._side(name, method) for side, method in chosen.items()}
+            self.view.pair = self._entries[name] | sides
 
     def __repr__(self) -> str:
         return f"Comparison of {', '.join(self._entries)}"
