@@ -44,6 +44,11 @@ def _new(width: float, height: float, *grid: int) -> tuple[Figure, Any]:
     return figure, axes
 
 
+def _add_legend(axes: Axes) -> None:
+    if axes.get_legend_handles_labels()[0]:  # above the axes, where it covers no data
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, frameon=False)
+
+
 def _show(axes: Axes, image: np.ndarray, title: str = "") -> None:
     axes.imshow(image, interpolation="nearest")
     axes.set_title(title, fontsize=8)
@@ -140,8 +145,7 @@ def draw_learning_curves(
     if total_steps:
         for axes in (loss, quality):
             axes.set_xlim(0, total_steps)
-    if quality.get_legend_handles_labels()[0]:
-        quality.legend(loc="lower right", fontsize=7)
+    _add_legend(quality)
     return figure
 
 
@@ -165,7 +169,7 @@ def draw_psnr_per_image(table: pd.DataFrame) -> Figure:
         axes.plot(values[method], rows, "o", color=color(method), label=method, markersize=5)
     axes.set_yticks(rows, values.index)
     axes.set(xlabel=column("PSNR", "rgb"), ylim=(-0.7, len(values) - 0.3))
-    axes.legend(fontsize=7, loc="lower right")
+    _add_legend(axes)
     return figure
 
 
@@ -180,5 +184,5 @@ def draw_budget(parameters: Mapping[str, int]) -> Figure:
     axes.axvline(PARAMETER_LIMIT / 1e6, color="#D55E00", linestyle="--", label=limit)
     axes.set(xlabel="trainable parameters in millions", xlim=(0, PARAMETER_LIMIT * 1.1e-6))
     axes.invert_yaxis()
-    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.8, 1))
+    _add_legend(axes)
     return figure
