@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo test lab full figures clean
+.PHONY: demo test lab full bench bench-long soak figures clean
 demo: $(BIN)/ready
 	$(BIN)/python notebooks/run_all.py --profile demo
 
@@ -17,6 +17,15 @@ lab: $(BIN)/ready
 
 full: $(BIN)/ready
 	$(BIN)/python notebooks/run_all.py --profile full
+
+bench: $(BIN)/ready
+	$(BIN)/python bench/bench_data.py
+
+bench-long: $(BIN)/ready
+	$(BIN)/python bench/bench_long.py
+
+soak: $(BIN)/ready
+	SR_SOAK=1 $(BIN)/python -m pytest -k kill --timeout 3000
 
 figures: $(BIN)/ready
 	$(BIN)/python report/make_figures.py

@@ -48,7 +48,7 @@ def tell(
 
 
 def make_photos(folder: Path, count: int) -> list[sources.Pair]:
-    """Stand-ins of 2040×1356: crops of real photos, enlarged where needed, mirrored, with fine grain; PNG files.
+    """Stand-ins of 2040×1356: crops of real photos, enlarged if needed, mirrored, with fine grain; PNGs.
 
     The photos come from the folder train/photos below SR_DATA, or are the demo's.
     """

@@ -48,7 +48,8 @@ def read_header(path: Path | str, data: bytes | None = None) -> Header:
         with Image.open(io.BytesIO(data) if data is not None else path) as image:
             frames, mode = getattr(image, "n_frames", 1), image.mode
             bits = _bits_per_sample(image)
-            turned = image.getexif().get(0x0112) in _TURNED
+            has_exif = image.format != "PNG" or "exif" in image.info  # Pillow would decode a PNG to look
+            turned = has_exif and image.getexif().get(0x0112) in _TURNED
             (width, height), kind = image.size, image.format
             if kind == "TIFF":  # its size as stored: newer Pillow has turned it already, older has not
                 width, height = image.tag_v2[256], image.tag_v2[257]

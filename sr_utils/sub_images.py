@@ -1,7 +1,9 @@
 """Reading sub-images: an open store, safe to share between threads, processes and re-run notebook cells."""
 
+import hashlib
 import json
 import os
+import re
 import threading
 import weakref
 from pathlib import Path
@@ -87,9 +89,14 @@ class Store:
         self.description = _read_description(folder)
         self.codec: str = self.description["codec"]
         self.photos = [Photo(**photo) for photo in self.description["photos"]]
-        self.keys = [key for photo in self.photos for key in photo_keys(photo)]
-        counts = [photo.count for photo in self.photos]
-        self.sizes = np.repeat([(photo.height, photo.width) for photo in self.photos], counts, axis=0)
+        self.sides: list[str] = self.description.get("sides", list(SIDES))
+        if "keys" in self.description:  # an LMDB of another tool
+            self.keys = [key.encode() for key in self.description["keys"]]
+            self.sizes = np.array(self.description["sizes"])
+        else:
+            self.keys = [key for photo in self.photos for key in photo_keys(photo)]
+            counts = [photo.count for photo in self.photos]
+            self.sizes = np.repeat([(photo.height, photo.width) for photo in self.photos], counts, axis=0)
         self._lock = threading.Lock()
         self._open()
 
@@ -99,25 +106,36 @@ class Store:
     def _open(self) -> None:
         self._pid = os.getpid()
         self._environments, self._transactions = [], []
-        for side in SIDES:
-            place = self.folder / side
-            size, expected = (place / "data.mdb").stat().st_size, self.description["bytes"][side]
-            if size != expected:
-                raise ValueError(f"{place}: expected {expected} bytes, got {size}. {_REBUILD}")
-            try:
-                environment = lmdb.open(
-                    str(place), readonly=True, lock=False, readahead=False, meminit=False, max_spare_txns=0
-                )
-            except lmdb.Error as error:
-                raise ValueError(f"{place} cannot be opened ({error}). {_REBUILD}") from None
-            self._environments.append(environment)
-            transaction = environment.begin(buffers=True)
-            self._transactions.append(transaction)
-            if bytes(transaction.get(BUILD_KEY, b"")).decode() != self.description["build_id"]:
-                raise ValueError(f"{place} belongs to another build than its store.json. {_REBUILD}")
-            if environment.stat()["entries"] != len(self) + 1:
-                entries = environment.stat()["entries"] - 1
-                raise ValueError(f"{place}: expected {len(self)} sub-images, got {entries}. {_REBUILD}")
+        try:
+            for side in self.sides:
+                self._open_side(self.folder / side)
+        except ValueError:
+            self.close()
+            raise
+
+    def _open_side(self, place: Path) -> None:
+        data = place / "data.mdb"
+        size, expected = (
+            data.stat().st_size if data.is_file() else 0,
+            self.description["bytes"].get(place.name),
+        )
+        if size != expected:
+            raise ValueError(f"{place}: expected {expected} bytes, got {size}. {_REBUILD}")
+        try:
+            environment = lmdb.open(
+                str(place), readonly=True, lock=False, readahead=False, meminit=False, max_spare_txns=0
+            )
+        except lmdb.Error as error:
+            raise ValueError(f"{place} cannot be opened ({error}). {_REBUILD}") from None
+        self._environments.append(environment)
+        transaction = environment.begin(buffers=True)
+        self._transactions.append(transaction)
+        build, foreign = bytes(transaction.get(BUILD_KEY, b"")).decode(), "keys" in self.description
+        if not foreign and build != self.description["build_id"]:
+            raise ValueError(f"{place} belongs to another build than its store.json. {_REBUILD}")
+        entries = environment.stat()["entries"] - (build != "")
+        if entries != len(self):
+            raise ValueError(f"{place}: expected {len(self)} sub-images, got {entries}. {_REBUILD}")
 
     @property
     def closed(self) -> bool:
@@ -174,6 +192,8 @@ def _unpickle(folder: Path, build_id: str) -> Store:
 
 def _read_description(folder: Path) -> dict:
     path = folder / "store.json"
+    if not path.exists() and (listings := sorted(folder.glob("*.lmdb/meta_info.txt"))):
+        return _describe_foreign(listings)
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing. Run notebooks/01_prepare_data.ipynb first.")
     try:
@@ -185,3 +205,32 @@ def _read_description(folder: Path) -> dict:
     if (version, scale) != (VERSION, SCALE):
         raise ValueError(f"{path}: expected version {VERSION}, got {version}. {_REBUILD}")
     return description
+
+
+def _describe_foreign(listings: list[Path]) -> dict:
+    """A description of two LMDBs of PNGs by another tool of the field, from their meta_info.txt.
+
+    A line is `0001_s001.png (480,480,3) 1`: name, shape, compression level; the key has no suffix.
+    """
+    sides = {}
+    for path in listings:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        parts = [re.fullmatch(r"(.+?)(?:\.\w+)? \((\d+),(\d+),3\) \d+", line) for line in lines]
+        if None in parts or not parts:
+            wrong = lines[parts.index(None)] if parts else "nothing"
+            raise ValueError(f"{path}: expected lines like '0001_s001.png (480,480,3) 1', got {wrong!r}.")
+        sides[path] = {part[1]: (int(part[2]), int(part[3])) for part in parts}
+    if len(sides) != 2:
+        raise ValueError(f"{listings[0].parent.parent}: expected two LMDBs, HR and LR, got {len(sides)}.")
+    hr, lr = sorted(sides, key=lambda path: max(sides[path].values()), reverse=True)
+    for key in sides[hr].keys() | sides[lr].keys():
+        size, small = sides[hr].get(key), sides[lr].get(key)
+        if size is None or small is None or size != (SCALE * small[0], SCALE * small[1]):
+            raise ValueError(f"{hr} and {lr} do not match: {key} is {size} and {small}.")
+    digest = hashlib.sha256(hr.read_bytes() + lr.read_bytes()).hexdigest()
+    places = [path.parent for path in (hr, lr)]
+    return {
+        "codec": "png", "build_id": digest, "fingerprint": digest, "photos": [],
+        "sides": [place.name for place in places], "keys": list(sides[hr]), "sizes": list(sides[hr].values()),
+        "bytes": {place.name: (place / "data.mdb").stat().st_size for place in places},
+    }  # fmt: skip

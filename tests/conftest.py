@@ -1,0 +1,129 @@
+"""Small photos, a tiny store, and the folder of real photographs: the parts that many tests share."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from sr_utils import images
+from sr_utils.lmdb_store import build_store
+from sr_utils.sub_images import Store
+
+ROOT = Path(__file__).parents[1]
+
+# The tensors of the tests are tiny; more threads would wait for one another, the more so on a busy machine.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not request.node.get_closest_marker("cuda"):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.fixture(autouse=True)
+def _no_user_data(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test sees SR_DATA only through the fixture `sr_data`."""
+    if "sr_data" not in request.fixturenames:
+        monkeypatch.delenv("SR_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def sr_data() -> Path:
+    """The folder of real photographs (Set5, Set14): environment variable SR_DATA, else ../shared/data."""
+    folder = Path(os.environ.get("SR_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "Set5" / "HR").is_dir():
+        pytest.skip(f"no real photographs in {folder}: set SR_DATA to a folder with Set5 and Set14")
+    return folder
+
+
+def _make_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth random texture of three scales, uint8 (H, W, 3), between 20 and 235."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3))
+    for cell, weight in ((16, 1.0), (6, 0.5), (2, 0.25)):
+        coarse = rng.random((height // cell + 2, width // cell + 2, 3))
+        total += weight * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    total = (total - total.min()) / (total.max() - total.min())
+    return np.round(20 + 215 * total).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def make_photo() -> Callable[..., np.ndarray]:
+    """make_photo(height, width, seed=0): smooth random texture, uint8 (H, W, 3)."""
+    return _make_photo
+
+
+@pytest.fixture(scope="session")
+def box_average() -> Callable[[np.ndarray], np.ndarray]:
+    """Mean of every 4×4 block of (…, H, W, 3), in float64."""
+
+    def average(image: np.ndarray) -> np.ndarray:
+        *batch, height, width, channels = image.shape
+        blocks = image.reshape(*batch, height // 4, 4, width // 4, 4, channels)
+        return blocks.mean(axis=(-4, -2), dtype=np.float64)
+
+    return average
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Callable[..., Path]:
+    """photo_folder(name, {"a.png": (height, width), …}): a folder of photos below tmp_path."""
+
+    def make(name: str, sizes: dict[str, tuple[int, int]]) -> Path:
+        for seed, (file, size) in enumerate(sizes.items()):
+            images.write_image(tmp_path / name / file, _make_photo(*size, seed))
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def small_store(tmp_path: Path) -> Store:
+    """Sub-images of at most 32×32 HR pixels from three photos of 48×64, 32×40 and 24×32."""
+    sizes = {"a": (48, 64), "b": (32, 40), "c": (24, 32)}
+    pairs = [(name, _make_photo(*size, seed), None) for seed, (name, size) in enumerate(sizes.items())]
+    return build_store(pairs, tmp_path / "store", sub_image=32, step=16)
+
+
+def _run_child(begun, function: Callable, arguments: tuple) -> None:
+    torch.set_num_threads(1)
+    torch.cuda.is_available = torch.backends.mps.is_available = lambda: False  # as `_on_the_cpu`
+    function(begun, *arguments)
+
+
+@pytest.fixture(scope="session")
+def _processes() -> multiprocessing.context.BaseContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # imports torch once, for all children
+    context.set_forkserver_preload(["sr_utils.train", "sr_utils.lmdb_store"])
+    return context
+
+
+@pytest.fixture
+def start_process(_processes) -> Iterator[Callable[..., multiprocessing.Process]]:
+    """start_process(function, *arguments): function(begun, *arguments) in a process to be killed.
+
+    It returns as soon as the function has called begun.set().
+    """
+    started = []
+
+    def start(function: Callable, *arguments: object) -> multiprocessing.Process:
+        begun = _processes.Event()
+        process = _processes.Process(target=_run_child, args=(begun, function, arguments))
+        process.start()
+        started.append(process)
+        assert begun.wait(60)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()

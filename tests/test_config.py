@@ -1,0 +1,123 @@
+import json
+from dataclasses import FrozenInstanceError, fields, replace
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from sr_utils import config
+from sr_utils.config import DEMO, FULL, PROFILES, Config, Paths, configure
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("hr_patch_size", 126), ("hr_patch_size", 0), ("hr_patch_size", 484),
+        ("sub_image", 482), ("sub_image_step", 0), ("sub_image_step", 230),
+        ("rgb_permutation", 1.5), ("blend", -0.1), ("blend_alpha", 2), ("mixup", -1), ("cutblur", 1.01),
+        ("brightness_contrast", 7), ("mixup_alpha", 0), ("batch_size", 0), ("num_blocks", 0),
+        ("total_steps", 0), ("restart_period", 0), ("validate_every", 0), ("log_every", 0),
+        ("save_every", -5),
+        ("learning_rate", 0), ("ema_decay", 1.0), ("codec", "jpg"), ("network", "srcnn"), ("loss", "l3"),
+        ("schedule", "cosine"), ("precision", "half"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("profile", PROFILES)
+def test_bad_values_are_named_with_what_was_got(profile: str, field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"{field}.*got .*{value}"):
+        replace(PROFILES[profile], **{field: value})
+
+
+def _other(field: str, value: object) -> object:
+    """Another valid value."""
+    choices = get_args(get_type_hints(Config)[field])
+    if choices:
+        return next(choice for choice in choices if choice != value)
+    if isinstance(value, bool):
+        return not value
+    return value + "x" if isinstance(value, str) else value / 2 if isinstance(value, float) else value + 4
+
+
+def test_run_name_changes_with_every_field() -> None:
+    base = replace(FULL, ema_decay=0.5, gradient_clip=1.0, cutblur=0.5, brightness_contrast=0.5)
+    names = {base.run_name}
+    for field in fields(Config):
+        names.add(replace(base, **{field.name: _other(field.name, getattr(base, field.name))}).run_name)
+    assert len(names) == len(fields(Config)) + 1
+    assert replace(base).run_name == base.run_name
+
+
+def test_run_names_are_readable_and_fit_for_folders() -> None:
+    assert FULL.run_name.startswith("msrresnet20_full_") and DEMO.run_name.startswith("msrresnet20_demo_")
+    assert replace(FULL, network="carn").run_name.startswith("carn_full_")
+    assert FULL.run_name.replace("_", "").isalnum()
+
+
+def test_the_reference_recipe() -> None:
+    assert (FULL.num_blocks, FULL.total_steps, FULL.learning_rate) == (20, 2_000_000, 2e-4)
+    assert (FULL.schedule, FULL.restart_period, FULL.min_learning_rate) == ("cosine_restarts", 250_000, 1e-7)
+    assert (FULL.hr_patch_size, FULL.batch_size, FULL.loss, FULL.ema_decay) == (128, 16, "l1", 0)
+    assert (FULL.sub_image, FULL.sub_image_step, config.PARAMETER_LIMIT) == (480, 240, 1_821_085)
+    with pytest.raises(FrozenInstanceError):
+        FULL.seed = 1
+
+
+def test_network_arguments() -> None:
+    assert DEMO.network_arguments == {"num_blocks": 20, "init_gain": 1.0}
+    assert replace(FULL, network="edsr", num_blocks=16).network_arguments == {"num_blocks": 16}
+    assert replace(FULL, network="carn").network_arguments == {}
+
+
+def test_configure_changes_what_is_given() -> None:
+    assert configure("demo") is not None and configure("demo") == DEMO
+    assert configure("full", total_steps=7, seed=None) == replace(FULL, total_steps=7)
+    with pytest.raises(ValueError, match="expected demo or full, got 'fast'"):
+        configure("fast")
+    with pytest.raises(TypeError, match="learnrate"):
+        configure("demo", learnrate=1)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "project" / "notebooks" / "deep").mkdir(parents=True)
+    (tmp_path / "project" / "pyproject.toml").write_text('[project]\nname = "sr-utils"\n')
+    # a foreign project in between is passed over
+    (tmp_path / "project" / "notebooks" / "pyproject.toml").write_text('[project]\nname = "other"\n')
+    return tmp_path / "project"
+
+
+@pytest.mark.parametrize("start", [".", "notebooks", "notebooks/deep"])
+def test_project_is_found_from_below(project: Path, monkeypatch, start: str) -> None:
+    monkeypatch.chdir(project / start)
+    assert Paths.find().root == project
+
+
+def test_project_that_is_not_found_is_told(project: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"No project found in .*ROOT"):
+        Paths.find()
+    assert Paths.find(str(project)).root == project
+    assert Paths.find(tmp_path / "elsewhere").root == tmp_path / "elsewhere"
+
+
+def test_saved_folders_and_their_mistakes(project: Path) -> None:
+    (project / "data").mkdir()
+    saved = project / "data" / "paths.json"
+    saved.write_text(json.dumps({"train_hr": "/photos/hr", "train_lr": "/photos/lr"}))
+    paths = Paths.find(project, train_hr="/other", test_lr="/test")
+    assert (paths.train_hr, paths.train_lr) == (Path("/other"), Path("/photos/lr"))
+    assert (paths.val_hr, paths.test_lr) == (None, Path("/test"))
+    for bad in ('{"train": "x"}', "[1]", '{"train_hr": ', '{"train_lr": "/photos/lr"}'):
+        saved.write_text(bad)
+        with pytest.raises(ValueError, match=r"paths\.json: expected"):
+            Paths.find(project)
+
+
+def test_products_lie_below_the_root() -> None:
+    paths = Paths("/p", train_hr="/a")
+    assert paths.store("demo") == Path("/p/data/demo/train") and paths.train_hr == Path("/a")
+    assert paths.store("full", "val") == Path("/p/data/full/val")
+    assert paths.run("r") == Path("/p/checkpoints/r") and paths.results("r") == Path("/p/report/results/r")
+    for split in ("train", "val"):
+        with pytest.raises(ValueError, match=f"{split}_lr is set without {split}_hr"):
+            Paths(Path("/p"), **{f"{split}_lr": Path("/a")})
