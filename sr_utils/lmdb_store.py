@@ -215,6 +215,12 @@ def _put(environment: lmdb.Environment, keys: list[bytes], values: list[bytes]) 
             return
         except lmdb.MapFullError:  # the file grows only by what is written; the map is an upper bound
             environment.set_mapsize(2 * environment.info()["map_size"])
+        except lmdb.Error as error:
+            free = shutil.disk_usage(environment.path()).free
+            raise OSError(
+                f"{environment.path()} could not be written ({error}); {free / 1e9:.2f} GB are free. "
+                "Make space and run this again; an old store is kept."
+            ) from None
 
 
 def _verify(environment: lmdb.Environment, photos: Iterable[Photo], side: int) -> None:

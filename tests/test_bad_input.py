@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import cv2
-import lmdb
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,7 +33,7 @@ def two_frames(path, kind):
     Image.fromarray(photo()).save(path, kind, save_all=True, append_images=[Image.fromarray(photo(seed=1))])
 
 
-# What is done to a folder HR/{a,b}.png with LR/{a,b}x4.png → what the error must say. {0} stands for the folder.
+# What is done to a folder HR/{a,b}.png with LR/{a,b}x4.png → what the error must say.
 REFUSED = {
     "truncated PNG": (lambda f: truncate(f / "HR/a.png"), r"a\.png: (truncated|unreadable)"),
     "truncated LR": (lambda f: truncate(f / "LR/ax4.png"), r"ax4\.png: (truncated|unreadable)"),
@@ -138,13 +137,13 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, checked):
         small = build_store([("a", photo(), None)], disk / "store").description["build_id"]
         if not checked:
             monkeypatch.setattr(lmdb_store, "_require_space", lambda *_: None)
-        with pytest.raises((OSError, lmdb.Error), match="are free" if checked else "No space"):
+        with pytest.raises(OSError, match="needs .* are free" if checked else "could not be written"):
             build_store([("b", photo(1200, 1200), None)], disk / "store")
         assert [path.name for path in disk.iterdir()] == ["store"]
         assert open_store(disk / "store").description["build_id"] == small
         open_store(disk / "store").close()
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 @pytest.mark.skipif(not AS_ROOT or not Path("/proc/mounts").exists(), reason="mounting needs root on Linux")
@@ -157,4 +156,4 @@ def test_a_read_only_folder_is_told(tmp_path):
         with pytest.raises(OSError, match=r"Read-only.*store\.building"):
             build_store([("a", photo(), None)], disk / "store")
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
