@@ -9,7 +9,7 @@ demo: $(BIN)/ready
 
 test: $(BIN)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 	$(BIN)/python -m pytest
 
 lab: $(BIN)/ready

@@ -191,8 +191,9 @@ def run(folder: Path, count: int) -> None:
             next(steps)
             waited += (time.perf_counter() - began) * (step >= 10)
             time.sleep(0.01)
-    tell("share of a 10 ms step spent waiting for data", 100 * waited / (waited + 300 * 0.01), "%",
-         target=2, at_most=True, baseline=f"batch {BATCH}, one thread ahead, the step is a sleep")  # fmt: skip
+    share = 100 * waited / (waited + 300 * 0.01)
+    told = f"batch {BATCH}, one thread ahead, the step is a sleep"
+    tell("share of a 10 ms step spent waiting for data", share, "%", target=2, at_most=True, baseline=told)
 
 
 if __name__ == "__main__":
