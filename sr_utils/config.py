@@ -54,7 +54,7 @@ class Paths:
         own = root / "data" / "paths.json"
         try:
             saved = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
-            return cls(root, **saved | folders)
+            return cls(root, **saved | {name: folder for name, folder in folders.items() if folder})
         except (TypeError, ValueError) as error:
             raise ValueError(f'{own}: expected {{"train_hr": "folder", …}} ({error}).') from None
 

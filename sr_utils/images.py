@@ -87,10 +87,14 @@ def read_image(path: Path | str) -> np.ndarray:
     """
     path = Path(path)
     data = path.read_bytes()
-    read_header(path, data)
+    header = read_header(path, data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise ValueError(f"{path}: truncated or damaged image. Export or download it again.")
+    if image.shape[:2] != header[:2]:  # a PNG may say only after its pixels that it is to be turned
+        raise ValueError(
+            f"{path}: expected {header[:2]} pixels, got {image.shape[:2]}. Save it again upright."
+        )
     return image
 
 

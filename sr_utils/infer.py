@@ -43,6 +43,7 @@ def super_resolve(
     Raises:
         ValueError: not uint8 (H, W, 3), a bad tile, or no overlap for a module without `receptive_field`.
     """
+    _require_image(image)
     result = np.empty((SCALE * image.shape[0], SCALE * image.shape[1], 3), np.uint8)
     for place, tensor in _tiles(model, image, tile, precision, overlap):
         result[place] = images.to_image(tensor)
@@ -59,18 +60,22 @@ def super_resolve_float(
     overlap: int | None = None,
 ) -> np.ndarray:
     """As `super_resolve`, before rounding and clipping: float32 (4H, 4W, 3), nominally in [0, 1]."""
+    _require_image(image)
     result = np.empty((SCALE * image.shape[0], SCALE * image.shape[1], 3), np.float32)
     for place, tensor in _tiles(model, image, tile, precision, overlap):
         result[place] = tensor.movedim(0, -1).cpu().numpy()
     return result
 
 
+def _require_image(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"Expected a uint8 (H, W, 3) image, got {image.dtype} {image.shape}.")
+
+
 def _tiles(
     model: nn.Module, image: np.ndarray, tile: Tile, precision: str, overlap: int | None
 ) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
     """(place in the ×4 image, float32 (3, 4h, 4w)) of every tile."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f"Expected a uint8 (H, W, 3) image, got {image.dtype} {image.shape}.")
     if not (tile in ("auto", None) or (isinstance(tile, int) and tile >= 1)):
         raise ValueError(f"tile: expected 'auto', None or a positive number of LR pixels, got {tile!r}.")
     height, width = image.shape[:2]

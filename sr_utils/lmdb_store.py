@@ -78,7 +78,10 @@ def build_store(
             "build_store: expected codec 'raw' or 'png' and multiples of 4, "
             f"got {codec!r}, sub_image {sub_image}, step {step}."
         )
-    pairs = [sources.Pair(*pair) for pair in pairs]
+    pairs = [
+        sources.Pair(name, *(Path(side) if isinstance(side, str) else side for side in sides))
+        for name, *sides in pairs
+    ]
     planned = _plan(pairs, sub_image, step, smallest, skip_small)
     recipe = {"version": VERSION, "codec": codec, "scale": SCALE, "sub_image": sub_image, "step": step}
     recipe["sources"] = _source_digest(pairs, smallest)
@@ -130,8 +133,11 @@ def _source_digest(pairs: Iterable[sources.Pair], smallest: int) -> str:
         for side in (pair.hr, pair.lr):
             if isinstance(side, Path):
                 status = side.stat()
-                side = f"{side.resolve()} {status.st_size} {status.st_mtime_ns}".encode()
-            digest.update(pair.name.encode() + (b"" if side is None else bytes(side)))
+                side = f"{side.resolve()} {status.st_size} {status.st_mtime_ns}"
+            elif side is not None:
+                digest.update(side.tobytes())
+                side = side.shape
+            digest.update(f"{pair.name} {side}".encode())
     return digest.hexdigest()
 
 

@@ -73,12 +73,11 @@ class Run:
             model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True
         )
         # The scaler skips non-finite steps without waiting for the device; only fp16 needs its scaling.
-        fixed = {"init_scale": 1.0, "growth_interval": 2**31 - 1}
-        scaling = {} if self.device.dtype == torch.float16 else fixed
-        self.scaler = torch.amp.GradScaler(self.device.device.type, **scaling)
-        self.loss_sum = torch.zeros((), device=self.device.device)
+        self.fixed_scale = None if self.device.dtype == torch.float16 else 1.0
+        self.scaler = torch.amp.GradScaler(self.device.device.type, init_scale=self.fixed_scale or 2.0**16)
+        self.losses = torch.zeros(2, device=self.device.device)  # sum and number since the last record
         self.failures = torch.zeros(2, device=self.device.device)  # non-finite steps: in a row, and in all
-        self.step, self.logged_step, self.best = 0, 0, 0.0
+        self.step, self.best = 0, 0.0
         if fresh:
             for name in ("state.pt", "log.jsonl", "best.safetensors", "last.safetensors"):
                 (self.folder / name).unlink(missing_ok=True)
@@ -101,12 +100,12 @@ class Run:
         largest = self.config.gradient_clip or math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), largest, foreach=True)
         self.scaler.step(self.optimizer)
-        self.scaler.update()
+        self.scaler.update(self.fixed_scale)
         if self.config.ema_decay:
             self.ema.update_parameters(self.model)
         bad = ~torch.isfinite(norm)
         self.failures = torch.stack([(self.failures[0] + 1) * bad, self.failures[1] + bad])
-        self.loss_sum += torch.where(bad, 0, loss.detach())
+        self.losses += torch.where(bad, 0, torch.stack([loss.detach(), torch.ones_like(loss)]))
         self.step += 1
 
     def log(self, *, validate: bool, on_log: Callable[[dict[str, Any]], None] | None) -> dict[str, Any]:
@@ -114,7 +113,7 @@ class Run:
         in_a_row, skipped = (int(count) for count in self.failures.tolist())
         record = {
             "step": self.step,
-            "loss": float(self.loss_sum) / max(1, self.step - self.logged_step),
+            "loss": float(self.losses[0] / self.losses[1].clamp(min=1)),
             "learning_rate": learning_rate_at(self.config, self.step - 1),
             "seconds": time.perf_counter() - self._began,
             "skipped_steps": skipped,
@@ -127,8 +126,7 @@ class Run:
         began = time.perf_counter()
         if validate:
             record |= self._validate()
-        self.loss_sum.zero_()
-        self.logged_step = self.step
+        self.losses.zero_()
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(_line(record))
         if on_log:
@@ -168,8 +166,8 @@ class Run:
         checkpoints.save_state(self.folder / "state.pt", {
             "model": self.model.state_dict(), "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
-            "loss_sum": self.loss_sum, "failures": self.failures, "step": self.step,
-            "logged_step": self.logged_step, "best": self.best, "fingerprint": self.fingerprint,
+            "losses": self.losses, "failures": self.failures, "step": self.step,
+            "best": self.best, "fingerprint": self.fingerprint,
             "seconds": time.perf_counter() - self._began,
         })  # fmt: skip
 
@@ -182,9 +180,9 @@ class Run:
             )
         for name in ("model", "ema", "optimizer", "scaler"):
             getattr(self, name).load_state_dict(state[name])
-        for name in ("loss_sum", "failures"):
+        for name in ("losses", "failures"):
             setattr(self, name, state[name].to(self.device.device))
-        self.step, self.logged_step, self.best = (state[name] for name in ("step", "logged_step", "best"))
+        self.step, self.best = state["step"], state["best"]
         return state["seconds"]
 
 

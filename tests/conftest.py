@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from children import run_child
 
 from sr_utils import images
 from sr_utils.lmdb_store import build_store
@@ -92,12 +93,6 @@ def small_store(tmp_path: Path) -> Store:
     return build_store(pairs, tmp_path / "store", sub_image=32, step=16)
 
 
-def _run_child(begun, function: Callable, arguments: tuple) -> None:
-    torch.set_num_threads(1)
-    torch.cuda.is_available = torch.backends.mps.is_available = lambda: False  # as `_on_the_cpu`
-    function(begun, *arguments)
-
-
 @pytest.fixture(scope="session")
 def _processes() -> multiprocessing.context.BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -117,7 +112,7 @@ def start_process(_processes) -> Iterator[Callable[..., multiprocessing.Process]
 
     def start(function: Callable, *arguments: object) -> multiprocessing.Process:
         begun = _processes.Event()
-        process = _processes.Process(target=_run_child, args=(begun, function, arguments))
+        process = _processes.Process(target=run_child, args=(begun, function, arguments))
         process.start()
         started.append(process)
         assert begun.wait(60)
