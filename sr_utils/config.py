@@ -116,7 +116,7 @@ class Config:
     mixup_alpha: float = 0.2
     """λ ~ Beta(α, α). The reference's write-up says 0.2, its published config says 1.2."""
     cutblur: float = 0.0
-    """Probability of CutBlur, which needs a network with an HR-sized input (networks.UnshuffleStem)."""
+    """Probability of CutBlur, which needs a network with an HR-sized input."""
     brightness_contrast: float = 0.0
     """Probability of a random change of brightness and contrast (tried by the reference without gain)."""
 
@@ -157,33 +157,27 @@ class Config:
     """How many test images a complete hand-in has."""
 
     def __post_init__(self) -> None:
-        if self.hr_patch_size % SCALE or not SCALE <= self.hr_patch_size <= self.sub_image:
-            raise ValueError(
-                f"hr_patch_size: expected a multiple of {SCALE} up to sub_image = {self.sub_image}, "
-                f"got {self.hr_patch_size}."
-            )
-        for name in ("sub_image", "sub_image_step"):
-            if getattr(self, name) < SCALE or getattr(self, name) % SCALE:
-                raise ValueError(
-                    f"{name}: expected a positive multiple of {SCALE}, got {getattr(self, name)}."
-                )
+        multiples = ("sub_image", "sub_image_step", "hr_patch_size")
+        shares = ("rgb_permutation", "blend", "blend_alpha", "mixup", "cutblur", "brightness_contrast")
+        counts = ("batch_size", "num_blocks", "total_steps", "restart_period")
+        periods = ("validate_every", "log_every", "save_every")
+        positive = ("learning_rate", "mixup_alpha", "init_gain")
+        for names, expected, fits in (
+            (multiples, "a positive multiple of 4", lambda value: value >= SCALE and value % SCALE == 0),
+            (shares, "a number from 0 to 1", lambda value: 0 <= value <= 1),
+            ((*counts, *periods), "at least 1", lambda value: value >= 1),
+            (positive, "a positive number", lambda value: value > 0),
+            (("ema_decay",), "a number from 0 to below 1", lambda value: 0 <= value < 1),
+        ):
+            for name in names:
+                if not fits(getattr(self, name)):
+                    raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}.")
         for name, hint in get_type_hints(type(self)).items():
             if get_args(hint) and getattr(self, name) not in get_args(hint):
-                raise ValueError(
-                    f"{name}: expected {' or '.join(get_args(hint))}, got {getattr(self, name)!r}."
-                )
-        for name in ("rgb_permutation", "blend", "blend_alpha", "mixup", "cutblur", "brightness_contrast"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected a number from 0 to 1, got {getattr(self, name)}.")
-        periods = ("restart_period", "validate_every", "log_every", "save_every")
-        for name in ("batch_size", "num_blocks", "total_steps", *periods):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}.")
-        if self.learning_rate <= 0 or not 0 <= self.ema_decay < 1 or self.mixup_alpha <= 0:
-            raise ValueError(
-                "learning_rate and mixup_alpha must be positive and ema_decay in [0, 1), got "
-                f"{self.learning_rate}, {self.mixup_alpha}, {self.ema_decay}."
-            )
+                expected = " or ".join(get_args(hint))
+                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)!r}.")
+        if self.hr_patch_size > self.sub_image:
+            raise ValueError(f"hr_patch_size: expected at most {self.sub_image}, got {self.hr_patch_size}.")
 
     @property
     def network_arguments(self) -> dict[str, int | float]:
@@ -229,6 +223,5 @@ def configure(profile: str, **overrides: Any) -> Config:
     """A profile with some fields changed; an override of None leaves the profile's value."""
     if profile not in PROFILES:
         raise ValueError(f"PROFILE: expected {' or '.join(PROFILES)}, got {profile!r}.")
-    return replace(
-        PROFILES[profile], **{name: value for name, value in overrides.items() if value is not None}
-    )
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return replace(PROFILES[profile], **given)

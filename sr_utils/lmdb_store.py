@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import uuid
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,20 +20,12 @@ import lmdb
 import numpy as np
 import psutil
 from tqdm import tqdm
+from xxhash import xxh3_64_intdigest
 
 from sr_utils import images, sources
 from sr_utils.ahead import ahead
 from sr_utils.config import SCALE
-from sr_utils.sub_images import (
-    BUILD_KEY,
-    SIDES,
-    VERSION,
-    Photo,
-    Store,
-    close_open,
-    open_store,
-    photo_keys,
-)
+from sr_utils.sub_images import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store, photo_keys
 
 __all__ = ["Store", "build_store", "open_store"]
 
@@ -181,7 +172,7 @@ def _cut(planned: tuple[sources.Pair, Photo], recipe: dict) -> list[list[bytes]]
         values.append(
             [crop.tobytes() if recipe["codec"] == "raw" else images.encode_png(crop) for crop in crops]
         )
-        photo.checksums.append([zlib.crc32(value) for value in values[-1]])
+        photo.checksums.append([xxh3_64_intdigest(value) for value in values[-1]])
     return values
 
 
@@ -234,7 +225,7 @@ def _verify(environment: lmdb.Environment, photos: Iterable[Photo], side: int) -
     with environment.begin(buffers=True) as transaction:
         for photo in photos:
             for key, checksum in zip(photo_keys(photo), photo.checksums[side], strict=True):
-                if zlib.crc32(transaction.get(key, b"")) != checksum:
+                if xxh3_64_intdigest(transaction.get(key, b"")) != checksum:
                     raise OSError(
                         f"{environment.path()}: {key.decode()} was not written right. Check the disk."
                     )

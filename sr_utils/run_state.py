@@ -60,6 +60,10 @@ class Run:
                 f"{config.network} has {parameters:,} trainable parameters; the challenge allows fewer than "
                 f"{PARAMETER_LIMIT:,}. Use fewer blocks, or challenge=False."
             )
+        if config.cutblur:
+            raise ValueError(
+                f"cutblur: {config.network} takes LR images, and CutBlur makes HR-sized ones. Set cutblur=0."
+            )
         self.val_pairs = sources.find_split(config, paths, "val")[: config.validation_images or None]
         store = open_store(paths.store(config.profile))
         self.fingerprint: str = store.description["fingerprint"]

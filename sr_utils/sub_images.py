@@ -32,7 +32,7 @@ class Photo(NamedTuple):
     """Size of its HR windows: min(side, 480)."""
     count: int
     checksums: list[list[int]]
-    """CRC-32 of each HR value, then of each LR value."""
+    """XXH3 of each HR value, then of each LR value."""
 
 
 def photo_keys(photo: Photo) -> list[bytes]:

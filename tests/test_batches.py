@@ -3,6 +3,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from sr_utils.ahead import ahead
@@ -169,3 +170,12 @@ def test_random_numbers_depend_on_seed_step_and_stream() -> None:
     # streams of one step must not be one sequence shifted by a few numbers
     long = {tuple(random_generator(0, 0, n).integers(2**62, size=500).tolist()) for n in range(6)}
     assert len(set(itertools.chain.from_iterable(long))) == 3000
+
+
+def test_memory_stays_flat_over_10_000_batches(small_store: Store) -> None:
+    sampler = PatchSampler(small_store, hr_patch_size=16, batch_size=4, seed=0)
+    process, sizes = psutil.Process(), []
+    for step, _ in ahead(sampler.batch, range(10_000)):
+        if step in (1_000, 9_999):
+            sizes.append(process.memory_info().rss)
+    assert sizes[1] - sizes[0] < 4e6  # bytes; one leaked batch a step would be 30e6
