@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 import papermill
 from nbconvert import HTMLExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from sr_utils.config import PROFILES, Config, Paths, configure
 from sr_utils.images import write_atomic
@@ -92,9 +93,9 @@ def to_html(path: Path) -> str:
             cell.source = re.sub(r"(?<![\\$])\$([^$\n]+)\$", set_aside, cell.source)
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", cell.source)
             cell.source = cell.source.replace("](../", "](../../")  # executed copies lie one folder deeper
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream":  # of a progress bar, the last state alone
-                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+    notebook, _ = CoalesceStreamsPreprocessor(enabled=True).preprocess(
+        notebook, {}
+    )  # of a progress bar, the last state alone
     exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(HERE)}})

@@ -46,7 +46,7 @@ def _new(width: float, height: float, *grid: int) -> tuple[Figure, Any]:
 
 def _add_legend(axes: Axes) -> None:
     if axes.get_legend_handles_labels()[0]:  # above the axes, where it covers no data
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, frameon=False)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=7, frameon=False)
 
 
 def _show(axes: Axes, image: np.ndarray, title: str = "") -> None:
@@ -133,7 +133,7 @@ def draw_learning_curves(
     loss.plot(steps, [record["loss"] for record in records], color=INK, linewidth=1)
     loss.set(xlabel="step", ylabel="training loss (RGB in [0, 1])")
     validated = [record for record in records if "val_psnr_trained" in record]
-    for kind, label, style in (("trained", "trained weights", "--"), ("ema", "averaged weights (EMA)", "-")):
+    for kind, label, style in (("trained", "trained", "--"), ("ema", "averaged (EMA)", "-")):
         points = [(r["step"], r[f"val_psnr_{kind}"]) for r in validated if f"val_psnr_{kind}" in r]
         if points:
             quality.plot(
