@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import threading
 import weakref
 from pathlib import Path
@@ -41,9 +42,11 @@ def photo_keys(photo: Photo) -> list[bytes]:
 
 
 def recover(folder: Path) -> None:
-    """Finish a swap that was killed between its two renames: the old store is put back."""
+    """Finish a swap that was killed: the old store is put back, or removed where the new one is in place."""
     old = folder.with_name(folder.name + ".old")
-    if old.exists() and not folder.exists():
+    if old.exists() and folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():
         old.rename(folder)
 
 
