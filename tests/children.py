@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import torch
 
+NOTEBOOK_STEPS = 20  # of training, where the notebooks are executed
+
 
 def run_child(begun, function: Callable, arguments: tuple) -> None:
     torch.set_num_threads(1)

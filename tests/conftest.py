@@ -2,6 +2,9 @@
 
 import multiprocessing
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from children import run_child
+from children import NOTEBOOK_STEPS, run_child
 
-from sr_utils import images
+from sr_utils import images, submission
 from sr_utils.lmdb_store import build_store
 from sr_utils.sub_images import Store
 
@@ -122,3 +125,24 @@ def start_process(_processes) -> Iterator[Callable[..., multiprocessing.Process]
     for process in started:
         process.kill()
         process.join()
+
+
+@pytest.fixture(scope="session")
+def executed_project(tmp_path_factory):
+    """A temporary project in which all notebooks have run, and what that printed."""
+    root = tmp_path_factory.mktemp("project")
+    for name in submission.SOURCES:
+        origin, target = ROOT / name, root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
+    command = [
+        sys.executable,
+        ROOT / "notebooks" / "run_all.py",
+        "--steps",
+        str(NOTEBOOK_STEPS),
+        "--root",
+        root,
+    ]
+    done = subprocess.run([*command, "--no-download"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return root, done.stdout

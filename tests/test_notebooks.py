@@ -4,13 +4,12 @@ import ast
 import json
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import nbformat
 import pytest
+from children import NOTEBOOK_STEPS as STEPS
 from nbclient import NotebookClient
 from pypdf import PdfReader
 
@@ -20,21 +19,6 @@ from sr_utils.report import collect
 
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
-STEPS = 20
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A temporary project in which all notebooks have run."""
-    root = tmp_path_factory.mktemp("project")
-    for name in submission.SOURCES:
-        origin, target = REPOSITORY / name, root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
-    command = [sys.executable, REPOSITORY / "notebooks" / "run_all.py", "--steps", str(STEPS), "--root", root]
-    done = subprocess.run([*command, "--no-download"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return root, done.stdout
 
 
 def code_cells(notebook):
@@ -42,8 +26,8 @@ def code_cells(notebook):
 
 
 @pytest.mark.timeout(400)
-def test_the_run_ends_with_a_table_and_every_product(project):
-    root, told = project
+def test_the_run_ends_with_a_table_and_every_product(executed_project):
+    root, told = executed_project
     table = told[told.index("Validation photos, PSNR dB (RGB, border 4)") :]
     assert re.search(r"astronaut +25\.34 +\d\d\.\d\d", table) and re.search(r"coffee +25\.80", table)
     assert f"training: {STEPS} steps" in table
@@ -54,10 +38,10 @@ def test_the_run_ends_with_a_table_and_every_product(project):
 
 
 @pytest.mark.timeout(400)
-def test_executed_pages_need_no_network(project):
+def test_executed_pages_need_no_network(executed_project):
     for page in [
-        *(project[0] / "report" / "executed").glob("*.html"),
-        project[0] / "report" / "compare.html",
+        *(executed_project[0] / "report" / "executed").glob("*.html"),
+        executed_project[0] / "report" / "compare.html",
     ]:
         text = page.read_text(encoding="utf-8")
         assert not re.findall(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//[^\"'> ]+", text), page.name
@@ -66,8 +50,8 @@ def test_executed_pages_need_no_network(project):
 
 
 @pytest.mark.timeout(400)
-def test_executed_notebooks_have_no_error_and_no_warning(project):
-    for path in (project[0] / "report" / "executed").glob("*.ipynb"):
+def test_executed_notebooks_have_no_error_and_no_warning(executed_project):
+    for path in (executed_project[0] / "report" / "executed").glob("*.ipynb"):
         for cell in code_cells(nbformat.read(path, 4)):
             for output in cell.outputs:
                 assert output.output_type != "error", (path.name, output)
@@ -75,8 +59,8 @@ def test_executed_notebooks_have_no_error_and_no_warning(project):
 
 
 @pytest.mark.timeout(400)
-def test_report_is_a4_within_five_pages_and_tells_the_parameters(project):
-    pages = PdfReader(project[0] / "report" / "report.pdf").pages
+def test_report_is_a4_within_five_pages_and_tells_the_parameters(executed_project):
+    pages = PdfReader(executed_project[0] / "report" / "report.pdf").pages
     assert 1 <= len(pages) <= 5
     assert {tuple(round(float(side)) for side in page.mediabox[2:]) for page in pages} == {(595, 842)}
     text = " ".join(page.extract_text() for page in pages)
@@ -84,9 +68,9 @@ def test_report_is_a4_within_five_pages_and_tells_the_parameters(project):
 
 
 @pytest.mark.timeout(400)
-def test_missing_input_of_the_report_names_its_notebook(project, tmp_path):
+def test_missing_input_of_the_report_names_its_notebook(executed_project, tmp_path):
     root = tmp_path / "copy"
-    shutil.copytree(project[0], root)
+    shutil.copytree(executed_project[0], root)
     config = configure("demo", total_steps=STEPS)
     for name, notebook in (("test.json", "04_infer_test_set"), ("validation.json", "05_compare_models")):
         path = Paths(root).results(config.run_name) / name
@@ -99,8 +83,8 @@ def test_missing_input_of_the_report_names_its_notebook(project, tmp_path):
 
 
 @pytest.mark.timeout(400)
-def test_hand_in_passes_every_rule_and_is_packed(project):
-    folder = project[0] / "report" / "submission"
+def test_hand_in_passes_every_rule_and_is_packed(executed_project):
+    folder = executed_project[0] / "report" / "submission"
     rows = submission.check(folder)
     assert [row.rule for row in rows if not row.passed] == [] and len(rows) >= 11
     names = zipfile.ZipFile(folder.with_suffix(".zip")).namelist()
@@ -127,9 +111,9 @@ BREAKS = {
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("rule", BREAKS)
-def test_a_broken_hand_in_fails_by_its_own_rule(project, tmp_path, rule):
+def test_a_broken_hand_in_fails_by_its_own_rule(executed_project, tmp_path, rule):
     folder = tmp_path / "submission"
-    shutil.copytree(project[0] / "report" / "submission", folder)
+    shutil.copytree(executed_project[0] / "report" / "submission", folder)
     BREAKS[rule](folder)
     rows = submission.check(folder)
     assert rule in [row.rule for row in rows if not row.passed]
@@ -139,9 +123,9 @@ def test_a_broken_hand_in_fails_by_its_own_rule(project, tmp_path, rule):
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_cell_can_be_run_again(project, path):
+def test_every_cell_can_be_run_again(executed_project, path):
     notebook = nbformat.read(path, 4)
-    values = f"\nSTEPS = {STEPS}\nROOT = {str(project[0])!r}\nDOWNLOAD_SET5 = False"
+    values = f"\nSTEPS = {STEPS}\nROOT = {str(executed_project[0])!r}\nDOWNLOAD_SET5 = False"
     doubled = []
     for cell in code_cells(notebook):
         if "parameters" in cell.metadata.get("tags", []):

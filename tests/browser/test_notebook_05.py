@@ -1,0 +1,51 @@
+"""Notebook 05 in JupyterLab: the slider shows the very pixels of bicubic and network."""
+
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from children import NOTEBOOK_STEPS
+from test_compare_browser import View
+
+from sr_utils import images, sources
+from sr_utils.checkpoints import load_checkpoint
+from sr_utils.config import Paths, configure
+from sr_utils.infer import super_resolve
+
+pytestmark = pytest.mark.browser
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_compare_models.ipynb"
+
+
+@pytest.mark.timeout(500)
+def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, executed_project, tmp_path):
+    root, _ = executed_project
+    notebook = nbformat.read(NOTEBOOK, 4)
+    parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    parameters.source += f"\nSTEPS = {NOTEBOOK_STEPS}\nROOT = {str(root)!r}\nDOWNLOAD_SET5 = False"
+    nbformat.write(notebook, tmp_path / NOTEBOOK.name)
+    page = open_notebook(tmp_path / NOTEBOOK.name)
+    view = View(page)
+    assert view.chosen("image") == "astronaut"
+
+    config, paths = configure("demo", total_steps=NOTEBOOK_STEPS), Paths(root)
+    model, _ = load_checkpoint(paths.run(config.run_name) / "best.safetensors")
+    pair = next(pair for pair in sources.find_split(config, paths, "val") if pair.name == "coffee")
+    _, lr = sources.read_pair(pair)
+    expected = {"bicubic": images.resize_bicubic(lr, 4), model.label: super_resolve(model, lr)}
+
+    view.choose("image", "coffee")
+    view.wait_for("coffee", "bicubic", model.label)
+    for key, shown, other in (("End", "bicubic", model.label), ("Home", model.label, "bicubic")):
+        view.press(key)
+        screen = view.screen().astype(float)
+        rows = (np.linspace(0.2, 0.95, 60) * screen.shape[0]).astype(int)  # below the names of the methods
+        columns = (np.linspace(0.1, 0.9, 60) * screen.shape[1]).astype(int)
+        differences = {}
+        for method, image in expected.items():
+            places = np.ix_(
+                rows * image.shape[0] // screen.shape[0], columns * image.shape[1] // screen.shape[1]
+            )
+            differences[method] = np.median(np.abs(screen[np.ix_(rows, columns)] - image[places]))
+        assert differences[shown] <= 1 and differences[shown] < differences[other], (key, differences)
+    assert page.problems == []
