@@ -14,7 +14,9 @@ from nbclient import NotebookClient
 from pypdf import PdfReader
 
 from sr_utils import submission
+from sr_utils.checkpoints import save_weights
 from sr_utils.config import Paths, configure
+from sr_utils.networks import MSRResNet
 from sr_utils.report import collect
 
 REPOSITORY = Path(__file__).parent.parent
@@ -103,6 +105,9 @@ BREAKS = {
     "checkpoint loads strictly": lambda folder: (folder / "checkpoint.safetensors").write_bytes(b"no"),
     "checkpoint reproduces an output (≤ 1 grey level)": lambda folder: shutil.copy(
         folder / "images" / "gravel.png", folder / "images" / "camera.png"
+    ),
+    "trainable parameters": lambda folder: save_weights(
+        folder / "checkpoint.safetensors", MSRResNet(21), {"val_psnr_rgb_border4": {"astronaut": 27.0}}
     ),
     "source code": lambda folder: shutil.rmtree(folder / "source"),
     "report": lambda folder: (folder / "report.pdf").unlink(),
