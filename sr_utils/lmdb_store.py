@@ -18,7 +18,6 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
-import psutil
 from tqdm import tqdm
 from xxhash import xxh3_64_intdigest
 
@@ -26,6 +25,7 @@ from sr_utils import images, sources
 from sr_utils.ahead import ahead
 from sr_utils.config import SCALE
 from sr_utils.sub_images import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store, photo_keys
+from sr_utils.swap import swapped_in
 
 __all__ = ["Store", "build_store", "open_store"]
 
@@ -81,13 +81,10 @@ def build_store(
         if all(store.description.get(name) == value for name, value in recipe.items()):
             return store
     _require_space(folder, [photo for _, photo in planned], codec)
-    building = _claim(folder)
-    try:
+    with swapped_in(folder) as building:
         recipe |= {"build_id": uuid.uuid4().hex, "skipped": len(pairs) - len(planned)}
         _write(planned, building, recipe, workers or os.cpu_count() or 1)
-        _swap_in(building, folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        close_open(folder)  # a notebook may still hold the old store
     return open_store(folder)
 
 
@@ -142,23 +139,6 @@ def _require_space(folder: Path, photos: Iterable[Photo], codec: str) -> None:
             f"{folder} needs {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free. "
             "Make space, use a larger sub_image_step (352 instead of 240), or codec='png'."
         )
-
-
-def _claim(folder: Path) -> Path:
-    """Make the building folder; one left behind by a killed builder is removed, a living one is respected."""
-    building = folder.with_name(folder.name + ".building")
-    if building.exists():
-        try:
-            pid, created = (building / "builder").read_text().split()
-            alive = psutil.Process(int(pid)).create_time() == float(created)
-        except (OSError, ValueError, psutil.Error):
-            alive = False
-        if alive:
-            raise RuntimeError(f"{folder} is being built by process {pid}. Wait for it, or end it.")
-        shutil.rmtree(building)
-    building.mkdir()
-    (building / "builder").write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
-    return building
 
 
 def _cut(planned: tuple[sources.Pair, Photo], recipe: dict) -> list[list[bytes]]:
@@ -235,14 +215,3 @@ def _meta_info(photos: Iterable[Photo], scale: int) -> Iterator[str]:
     for photo in photos:
         for key in photo_keys(photo):
             yield f"{key.decode()}.png ({photo.height // scale},{photo.width // scale},3) 1\n"
-
-
-def _swap_in(building: Path, folder: Path) -> None:
-    (building / "builder").unlink()
-    close_open(folder)  # a notebook may still hold the old store
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    building.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

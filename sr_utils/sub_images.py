@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import threading
 import weakref
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from sr_utils import images
 from sr_utils.config import SCALE
+from sr_utils.swap import recover
 
 VERSION = 1
 SIDES = ("HR_sub.lmdb", f"LRx{SCALE}_sub.lmdb")
@@ -39,15 +39,6 @@ class Photo(NamedTuple):
 def photo_keys(photo: Photo) -> list[bytes]:
     """The keys of all sub-images of a photo, in both LMDBs."""
     return [f"{photo.key}_s{number:03d}".encode() for number in range(1, photo.count + 1)]
-
-
-def recover(folder: Path) -> None:
-    """Finish a swap that was killed: the old store is put back, or removed where the new one is in place."""
-    old = folder.with_name(folder.name + ".old")
-    if old.exists() and folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-    elif old.exists():
-        old.rename(folder)
 
 
 # Stores that are open in this process: LMDB allows a file to be opened once per process.

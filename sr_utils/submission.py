@@ -19,6 +19,7 @@ from sr_utils.metrics import psnr
 from sr_utils.networks import count_parameters
 from sr_utils.report import MAX_PAGES
 from sr_utils.run_state import validation_psnr
+from sr_utils.swap import swapped_in
 
 SOURCES = ("sr_utils", "notebooks", "report/report.typ", "report/references.yml", "requirements.txt",
            "pyproject.toml", "Makefile", "README.md", "LICENSE")  # fmt: skip
@@ -48,35 +49,34 @@ def build(config: Config, paths: Paths, numbers: dict[str, Any]) -> Path:
         FileNotFoundError: something is missing; the message names the notebook that makes it.
     """
     folder = paths.root / "report" / "submission"
-    beside = folder.with_name("submission.building")
-    shutil.rmtree(beside, ignore_errors=True)
-    (beside / "images").mkdir(parents=True)
-    files = sources.find_test_images(config, paths)
-    for file in files:
-        enlarged = paths.results(config.run_name) / "test" / f"{file.stem}.png"
-        if not enlarged.exists():
-            raise FileNotFoundError(f"{enlarged} is missing. Run notebooks/04_infer_test_set.ipynb first.")
-        shutil.copy(enlarged, beside / "images")
-    shutil.copy(files[0], beside / f"sample_LR{files[0].suffix}")
-    shutil.copy(paths.run(config.run_name) / "best.safetensors", beside / "checkpoint.safetensors")
-    shutil.copy(paths.root / "report" / "report.pdf", beside)
-    for name in SOURCES:
-        origin, target = paths.root / name, beside / "source" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if origin.is_dir():
-            shutil.copytree(origin, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        elif origin.exists():
-            shutil.copy(origin, target)
-    manifest = {
-        "profile": config.profile,
-        "test_images": config.test_images,
-        "lr_sizes": {file.stem: images.read_header(file)[:2] for file in files},
-        "sample": files[0].stem,
-        "parameters": numbers["parameters"],
-    }
-    images.write_atomic(beside / "manifest.json", json.dumps(manifest, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
+    with swapped_in(folder) as beside:
+        (beside / "images").mkdir()
+        files = sources.find_test_images(config, paths)
+        for file in files:
+            enlarged = paths.results(config.run_name) / "test" / f"{file.stem}.png"
+            if not enlarged.exists():
+                raise FileNotFoundError(
+                    f"{enlarged} is missing. Run notebooks/04_infer_test_set.ipynb first."
+                )
+            shutil.copy(enlarged, beside / "images")
+        shutil.copy(files[0], beside / f"sample_LR{files[0].suffix}")
+        shutil.copy(paths.run(config.run_name) / "best.safetensors", beside / "checkpoint.safetensors")
+        shutil.copy(paths.root / "report" / "report.pdf", beside)
+        for name in SOURCES:
+            origin, target = paths.root / name, beside / "source" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if origin.is_dir():
+                shutil.copytree(origin, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            elif origin.exists():
+                shutil.copy(origin, target)
+        manifest = {
+            "profile": config.profile,
+            "test_images": config.test_images,
+            "lr_sizes": {file.stem: images.read_header(file)[:2] for file in files},
+            "sample": files[0].stem,
+            "parameters": numbers["parameters"],
+        }
+        images.write_atomic(beside / "manifest.json", json.dumps(manifest, indent=1))
     return folder
 
 

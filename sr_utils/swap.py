@@ -1,0 +1,74 @@
+"""A folder that is there whole or not at all: built beside its place in `<folder>.building`, then swapped in.
+
+The swap is: old → `<folder>.old`, new → `<folder>`, `.old` deleted. `recover` finishes a killed one.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+CLAIM = "builder"  # file in the building folder that says which process works there
+
+
+@contextmanager
+def swapped_in(folder: Path) -> Iterator[Path]:
+    """The building folder, to be filled; it takes the place of `folder` if the block ends without an error.
+
+    What a killed builder left is removed first, and a living builder is respected.
+
+    Raises:
+        RuntimeError: another builder is at work.
+    """
+    building = _claim(folder)
+    try:
+        yield building
+        _swap(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _claim(folder: Path) -> Path:
+    building = _beside(folder, "building")
+    if pid := _living_builder(folder):
+        raise RuntimeError(f"{folder} is being built by process {pid}. Wait for it, or end it.")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    (building / CLAIM).write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
+    return building
+
+
+def _swap(building: Path, folder: Path) -> None:
+    old = _beside(folder, "old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    building.rename(folder)
+    (folder / CLAIM).unlink()
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(folder: Path) -> None:
+    """Finish a swap that was killed: the old folder is put back, or removed where the new one is in place."""
+    old = _beside(folder, "old")
+    if not old.exists() or _living_builder(folder):
+        return
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.rename(folder)
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    return folder.with_name(f"{folder.name}.{suffix}")
+
+
+def _living_builder(folder: Path) -> int | None:
+    try:
+        pid, created = (_beside(folder, "building") / CLAIM).read_text().split()
+        return int(pid) if psutil.Process(int(pid)).create_time() == float(created) else None
+    except (OSError, ValueError, psutil.Error):
+        return None
