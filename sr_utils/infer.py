@@ -18,7 +18,7 @@ from sr_utils.config import SCALE
 from sr_utils.device import Device, choose_device
 
 Tile = int | Literal["auto"] | None
-AUTO_TILE = 128  # LR pixels; measured in bench/: the fastest that keeps the working memory below 500 MB
+AUTO_TILE = 128  # LR pixels; a choice, not yet measured against others
 
 
 @torch.no_grad()
