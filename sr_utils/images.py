@@ -4,9 +4,9 @@ Images are uint8 (H, W, 3) RGB arrays; tensors are float32 (3, H, W) or (N, 3, H
 """
 
 import io
-import os
+import threading
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,15 +16,11 @@ from PIL import Image, UnidentifiedImageError
 
 from sr_utils.config import SCALE
 
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
-_PLAIN_MODES = {"RGB"}
-_CONVERTED_MODES = {
-    "RGBA": "alpha dropped",
-    "L": "grey",
-    "LA": "grey, alpha dropped",
-    "P": "palette",
-    "1": "grey",
-}
+_NOTES = {
+    "RGB": "", "L": "grey", "1": "grey", "P": "palette", "RGBA": "alpha dropped", "LA": "grey, alpha dropped"
+}  # fmt: skip
 _TURNED = range(5, 9)  # EXIF orientations that swap height and width
 
 
@@ -33,68 +29,53 @@ class Header(NamedTuple):
 
     height: int
     width: int
-    note: str
-    """How it is converted to RGB ("grey", "palette", …); empty for plain RGB."""
+    note: str  # how it is converted to RGB ("grey", "palette", …); empty for plain RGB
 
 
 def read_header(path: Path | str, data: bytes | None = None) -> Header:
-    """Size after EXIF rotation and kind of an image file; refuses what would be read wrongly.
+    """Size after EXIF rotation and kind of an image file, or of its content `data`.
 
-    Raises:
-        ValueError: not an image, 16-bit, CMYK, several frames; the message names the file.
-        FileNotFoundError, PermissionError, IsADirectoryError: as `open` raises them.
+    ValueError for what would be read wrongly: not an image, 16-bit, CMYK, several frames; OSError as `open`.
     """
     try:
-        with Image.open(io.BytesIO(data) if data is not None else path) as image:
-            frames, mode = getattr(image, "n_frames", 1), image.mode
-            bits = _bits_per_sample(image)
+        with Image.open(io.BytesIO(data) if data is not None else path, formats=FORMATS) as image:
+            frames, mode, bits = getattr(image, "n_frames", 1), image.mode, _bits_per_sample(image)
             has_exif = image.format != "PNG" or "exif" in image.info  # Pillow would decode a PNG to look
             turned = has_exif and image.getexif().get(0x0112) in _TURNED
             (width, height), kind = image.size, image.format
             if kind == "TIFF":  # its size as stored: newer Pillow has turned it already, older has not
                 width, height = image.tag_v2[256], image.tag_v2[257]
     except UnidentifiedImageError:
-        raise ValueError(f"{path}: not an image (expected PNG, JPEG, WebP or TIFF).") from None
+        raise ValueError(f"{path}: not a PNG, JPEG, WebP or TIFF image.") from None
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(f"{path}: unreadable image ({error}). Export or download it again.") from None
-    if kind not in {"PNG", "JPEG", "MPO", "WEBP", "TIFF"}:
-        raise ValueError(f"{path}: {kind} is not supported; expected PNG, JPEG, WebP or TIFF.")
     if frames > 1 and kind != "MPO":
         raise ValueError(f"{path}: expected one image, got {frames} frames. Export the frame you want.")
     if bits != 8 and not (bits == 1 and mode == "1"):
         raise ValueError(f"{path}: expected 8 bits per channel, got {bits}. Convert it to 8-bit RGB first.")
-    if mode not in _PLAIN_MODES | set(_CONVERTED_MODES):
+    if mode not in _NOTES:
         raise ValueError(f"{path}: expected RGB, got colour mode {mode}. Convert it to 8-bit RGB first.")
-    return Header(*((width, height) if turned else (height, width)), _CONVERTED_MODES.get(mode, ""))
+    return Header(*((width, height) if turned else (height, width)), _NOTES[mode])
 
 
 def _bits_per_sample(image: Image.Image) -> int:
-    if image.format == "PNG":
-        rawmode = image.tile[0].args if image.tile else image.mode
-        return 16 if "16" in str(rawmode) else 1 if image.mode == "1" else 8
     if image.format == "TIFF":
         return max(image.tag_v2.get(258, (1,)))  # BitsPerSample
-    return 16 if "16" in image.mode else 8
+    return 16 if image.tile and ";16" in str(image.tile[0].args) else 8  # as in "RGB;16B"
 
 
 def read_image(path: Path | str) -> np.ndarray:
-    """An image file as uint8 (H, W, 3) RGB, upright; grey, palette and alpha are converted.
-
-    Raises:
-        ValueError: as `read_header`, or damaged pixels.
-    """
+    """An image file as uint8 (H, W, 3) RGB, upright; errors as `read_header`, and ValueError if damaged."""
     path = Path(path)
     data = path.read_bytes()
     header = read_header(path, data)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    image = decode_png(data)
     if image is None:
         raise ValueError(f"{path}: truncated or damaged image. Export or download it again.")
     if image.shape[:2] != header[:2]:  # a PNG may say only after its pixels that it is to be turned
-        raise ValueError(
-            f"{path}: expected {header[:2]} pixels, got {image.shape[:2]}. Save it again upright."
-        )
+        raise ValueError(f"{path}: expected {header[:2]}, got {image.shape[:2]}. Save it again upright.")
     return image
 
 
@@ -111,7 +92,7 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """The uint8 (H, W, 3) RGB image of a PNG in memory."""
+    """The uint8 (H, W, 3) RGB image of a PNG (or another file) in memory; None where it is damaged."""
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
@@ -119,7 +100,7 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
     """Write a whole file or nothing: beside its place, then renamed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{threading.get_native_id()}")  # another thread may write it too
     try:
         beside.write_bytes(data.encode() if isinstance(data, str) else data)
         beside.replace(path)
@@ -128,56 +109,44 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
 
 
 def to_tensor(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-    """uint8 (H, W, 3) or (N, H, W, 3) → float32 (3, H, W) or (N, 3, H, W) in [0, 1], made on the device.
-
-    The result keeps the pixel-by-pixel order in memory (channels-last).
-    """
-    pixels = torch.from_numpy(np.ascontiguousarray(images))
-    pixels = pixels.to(device, non_blocking=True)
+    """uint8 (…, H, W, 3) → float32 (…, 3, H, W) in [0, 1], made on the device; channels-last in memory."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device, non_blocking=True)
     return pixels.movedim(-1, -3).float().div_(255)
 
 
 def to_image(tensor: torch.Tensor) -> np.ndarray:
-    """Float (3, H, W) or (N, 3, H, W) → uint8 (…, H, W, 3), rounded half up and clipped to 0–255."""
+    """Float (…, 3, H, W) → uint8 (…, H, W, 3), rounded half up and clipped to 0–255."""
     return (tensor.detach() * 255 + 0.5).clamp(0, 255).byte().movedim(-3, -1).cpu().numpy()
 
 
-def resize_bicubic(
-    image: np.ndarray, scale: float, padding: Literal["mirror", "edge"] = "mirror"
-) -> np.ndarray:
+def resize_bicubic(image: np.ndarray, scale: float, padding: str = "mirror") -> np.ndarray:
     """MATLAB's imresize(image, scale, 'bicubic'), bit for bit.
 
     torch's antialiased bicubic uses MATLAB's kernel (a = -0.5, widened when it reduces). What it lacks is the
     padding, height before width, and rounding half up after each pass.
 
     Args:
-        image: uint8 (H, W, 3), or (H, W).
+        image: uint8 (H, W, 3), or (H, W); ValueError for anything else.
         scale: 0.25 or 4; H and W must be multiples of 4 to be reduced.
         padding: "mirror" repeats the image backwards beyond its border (newer MATLAB); "edge" repeats the
             border pixel, as the releases did that most published LR sets come from.
 
-    Raises:
-        ValueError: another scale or padding, not uint8, or a side that is no multiple of 4.
-
     Source: MATLAB documentation of imresize; R. Keys, "Cubic convolution interpolation", 1981.
     """
-    if scale not in (1 / SCALE, SCALE) or padding not in ("mirror", "edge") or image.dtype != np.uint8:
+    fits = scale == SCALE or (scale == 1 / SCALE and not any(side % SCALE for side in image.shape[:2]))
+    if not fits or padding not in ("mirror", "edge") or image.dtype != np.uint8:
         raise ValueError(
-            "resize_bicubic: expected uint8, scale 0.25 or 4 and padding 'mirror' or 'edge', "
-            f"got {image.dtype}, {scale}, {padding!r}."
+            "resize_bicubic: expected uint8, scale 4 or (if both sides are multiples of 4) 0.25, and padding "
+            f"'mirror' or 'edge'; got {image.dtype} {image.shape[:2]}, {scale} and {padding!r}."
         )
-    if scale < 1 and (image.shape[0] % SCALE or image.shape[1] % SCALE):
-        raise ValueError(f"resize_bicubic: expected sides that are multiples of 4, got {image.shape[:2]}.")
     pad = 2 * SCALE if scale < 1 else 4  # input pixels that the kernel reaches beyond the border, or more
-    mode = {"mirror": "symmetric", "edge": "edge"}[padding]
-    for axis in (0, 1):
-        widths = [(0, 0)] * image.ndim
-        widths[axis] = (pad, pad)
-        pixels = np.moveaxis(np.pad(image, widths, mode), axis, 0)
+    cut = round(pad * scale)
+    for _ in ("height", "width"):
+        widths = [(pad, pad), *[(0, 0)] * (image.ndim - 1)]
+        pixels = np.pad(image, widths, "symmetric" if padding == "mirror" else "edge")
         rows = torch.from_numpy(pixels.reshape(len(pixels), -1).astype(np.float32))[None, None]
-        size = (round(rows.shape[2] * scale), rows.shape[3])
-        rows = F.interpolate(rows, size, mode="bicubic", antialias=True)[0, 0]
-        cut = round(pad * scale)
-        rows = (rows[cut:-cut] + 0.5).floor().clamp(0, 255).byte().numpy()
-        image = np.ascontiguousarray(np.moveaxis(rows.reshape(-1, *pixels.shape[1:]), 0, axis))
-    return image
+        size = (round(len(pixels) * scale), rows.shape[3])
+        rows = F.interpolate(rows, size, mode="bicubic", antialias=True)[0, 0, cut:-cut]
+        rows = (rows + 0.5).floor().clamp(0, 255).byte().numpy()
+        image = rows.reshape(-1, *pixels.shape[1:]).swapaxes(0, 1)  # the other axis next
+    return np.ascontiguousarray(image)

@@ -1,8 +1,7 @@
 """Sub-images of photo pairs in two LMDBs: complete and verified, or not there.
 
-A store is a folder with `HR_sub.lmdb`, `LRx4_sub.lmdb` and `store.json`. It is built in `<folder>.building`,
-verified, then swapped in: old → `<folder>.old`, new → `<folder>`, `.old` deleted. A sub-image is a crop of at
-most 480×480 HR pixels: large enough for many patches, small enough that a patch touches little of the map.
+A store is a folder with `HR_sub.lmdb`, `LRx4_sub.lmdb` and `store.json`. A sub-image is a crop of at most
+480×480 HR pixels: large enough for many patches, small enough that a patch touches little of the map.
 """
 
 import hashlib
@@ -11,9 +10,10 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import lmdb
@@ -24,12 +24,8 @@ from xxhash import xxh3_64_intdigest
 from sr_utils import images, sources
 from sr_utils.ahead import ahead
 from sr_utils.config import SCALE
-from sr_utils.sub_images import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store, photo_keys
+from sr_utils.sub_images import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store
 from sr_utils.swap import swapped_in
-
-__all__ = ["Store", "build_store", "open_store"]
-
-PNG_SHARE = 0.7  # PNG needs less of the disk than raw pixels; an upper estimate for the free-space check
 
 
 def window_starts(side: int, size: int, step: int) -> list[int]:
@@ -47,52 +43,42 @@ def build_store(
     step: int = 240,
     smallest: int = SCALE,
     skip_small: bool = False,
-    workers: int | None = None,
 ) -> Store:
     """Cut photos into sub-images and write them, HR and LR, in one pass; an up-to-date store is left alone.
 
     Args:
         pairs: (name, HR path or array, LR path, array or None) each; LR is made from HR where it is None.
-        folder: the store's place; its neighbours `<folder>.building` and `<folder>.old` are used too.
+        folder: the store's place; it is built in `<folder>.building`.
         codec: "raw" pixels, or "png" with `meta_info.txt`, which other tools of the field read.
         sub_image, step: side and distance of the windows in HR pixels.
         smallest: least HR side in pixels of a photo; give the training patch.
         skip_small: leave smaller photos out and count them, instead of refusing them.
-        workers: threads that decode and cut; None: one per core.
 
-    Raises:
-        ValueError: photos that cannot be used, named; OSError: no space, no permission. The old store stays.
+    ValueError names photos that cannot be used, OSError tells of space or permission; the old store stays.
     """
     folder = Path(folder)
     if codec not in ("raw", "png") or sub_image % SCALE or step % SCALE or min(sub_image, step) < SCALE:
-        raise ValueError(
-            "build_store: expected codec 'raw' or 'png' and multiples of 4, "
-            f"got {codec!r}, sub_image {sub_image}, step {step}."
-        )
-    pairs = [
-        sources.Pair(name, *(Path(side) if isinstance(side, str) else side for side in sides))
-        for name, *sides in pairs
-    ]
+        raise ValueError(f"Expected 'raw' or 'png', multiples of 4; got {codec!r}, {sub_image}, {step}.")
+    pairs = [sources.Pair(*pair) for pair in pairs]
     planned = _plan(pairs, sub_image, step, smallest, skip_small)
-    recipe = {"version": VERSION, "codec": codec, "scale": SCALE, "sub_image": sub_image, "step": step}
-    recipe["sources"] = _source_digest(pairs, smallest)
+    recipe = {"version": VERSION, "codec": codec, "sub_image": sub_image, "step": step, "smallest": smallest}
+    recipe["sources"] = _source_digest(pairs)
     with suppress(FileNotFoundError, ValueError):  # none there, or a damaged one: both are built anew
         store = open_store(folder)
-        if all(store.description.get(name) == value for name, value in recipe.items()):
+        if recipe.items() <= store.description.items():
             return store
     _require_space(folder, [photo for _, photo in planned], codec)
     with swapped_in(folder) as building:
-        recipe |= {"build_id": uuid.uuid4().hex, "skipped": len(pairs) - len(planned)}
-        _write(planned, building, recipe, workers or os.cpu_count() or 1)
+        _write(planned, building, recipe | {"skipped": len(pairs) - len(planned)})
         close_open(folder)  # a notebook may still hold the old store
     return open_store(folder)
 
 
 def _plan(
-    pairs: Sequence[sources.Pair], sub_image: int, step: int, smallest: int, skip_small: bool
+    pairs: list[sources.Pair], sub_image: int, step: int, smallest: int, skip_small: bool
 ) -> list[tuple[sources.Pair, Photo]]:
     """Each usable pair with its windows, from headers alone."""
-    planned, small, keys = [], [], set()
+    planned, small, prefixes = [], [], set()
     for index, pair in enumerate(pairs):
         size = pair.hr.shape[:2] if isinstance(pair.hr, np.ndarray) else images.read_header(pair.hr)[:2]
         if min(size) < max(smallest, SCALE):
@@ -100,12 +86,14 @@ def _plan(
             continue
         height, width = (side // SCALE * SCALE for side in size)
         window = min(height, sub_image), min(width, sub_image)
-        count = len(window_starts(height, window[0], step)) * len(window_starts(width, window[1], step))
-        key = pair.name if pair.name.isascii() and not set(pair.name) & set("\n()") else f"photo{index:05d}"
-        if key in keys:
-            raise ValueError(f"Two photos are named {key}. Rename one of them.")
-        keys.add(key)
-        planned.append((pair, Photo(pair.name, key, *window, count, [])))
+        corners = product(window_starts(height, window[0], step), window_starts(width, window[1], step))
+        plain = pair.name.isascii() and not set(pair.name) & set("\n()")
+        prefix = pair.name if plain else f"photo{index:05d}"
+        if prefix in prefixes:
+            raise ValueError(f"Two photos are named {prefix}. Rename one of them.")
+        prefixes.add(prefix)
+        windows = {f"{prefix}_s{number:03d}": corner for number, corner in enumerate(corners, 1)}
+        planned.append((pair, Photo(pair.name, *window, windows, [])))
     if (small and not skip_small) or not planned:
         raise ValueError(
             f"{len(small)} of {len(pairs)} photos are smaller than the training patch ({smallest} pixels): "
@@ -114,24 +102,23 @@ def _plan(
     return planned
 
 
-def _source_digest(pairs: Iterable[sources.Pair], smallest: int) -> str:
+def _source_digest(pairs: list[sources.Pair]) -> str:
     """Changes when a photo is added, removed or written again."""
-    digest = hashlib.sha256(str(smallest).encode())
-    for pair in pairs:
-        for side in (pair.hr, pair.lr):
-            if isinstance(side, Path):
-                status = side.stat()
-                side = f"{side.resolve()} {status.st_size} {status.st_mtime_ns}"
+    facts = []
+    for name, *sides in pairs:
+        for side in sides:
+            if isinstance(side, np.ndarray):
+                facts.append((name, side.shape, hashlib.sha256(side.tobytes()).hexdigest()))
             elif side is not None:
-                digest.update(side.tobytes())
-                side = side.shape
-            digest.update(f"{pair.name} {side}".encode())
-    return digest.hexdigest()
+                status = Path(side).stat()
+                facts.append((name, str(Path(side).resolve()), status.st_size, status.st_mtime_ns))
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _require_space(folder: Path, photos: Iterable[Photo], codec: str) -> None:
-    raw = sum(photo.count * photo.height * photo.width * 3 for photo in photos)
-    needed = int(raw * (1 + 1 / SCALE**2) * (1.02 if codec == "raw" else PNG_SHARE)) + 2**20
+def _require_space(folder: Path, photos: list[Photo], codec: str) -> None:
+    raw = sum(len(photo.windows) * photo.height * photo.width * 3 for photo in photos)
+    share = 1.02 if codec == "raw" else 0.7  # of the raw pixels, at most
+    needed = int(raw * (1 + 1 / SCALE**2) * share) + 2**20
     folder.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder.parent).free
     if free < needed:
@@ -141,77 +128,71 @@ def _require_space(folder: Path, photos: Iterable[Photo], codec: str) -> None:
         )
 
 
-def _cut(planned: tuple[sources.Pair, Photo], recipe: dict) -> list[list[bytes]]:
+def _cut(planned: tuple[sources.Pair, Photo], codec: str) -> list[list[bytes]]:
     """All HR values, then all LR values, of one photo."""
     (pair, photo), values = planned, []
+    encode = np.ndarray.tobytes if codec == "raw" else images.encode_png
     for image, scale in zip(sources.read_pair(pair), (1, SCALE), strict=True):
-        height, width = photo.height // scale, photo.width // scale
-        tops = window_starts(image.shape[0], height, recipe["step"] // scale)
-        lefts = window_starts(image.shape[1], width, recipe["step"] // scale)
-        crops = (image[top : top + height, left : left + width] for top in tops for left in lefts)
-        values.append(
-            [crop.tobytes() if recipe["codec"] == "raw" else images.encode_png(crop) for crop in crops]
+        crops = (
+            image[top // scale : (top + photo.height) // scale, left // scale : (left + photo.width) // scale]
+            for top, left in photo.windows.values()
         )
+        values.append([encode(crop) for crop in crops])
         photo.checksums.append([xxh3_64_intdigest(value) for value in values[-1]])
     return values
 
 
-def _write(planned: list[tuple[sources.Pair, Photo]], building: Path, recipe: dict, workers: int) -> None:
-    photos = [photo for _, photo in planned]
-    environments = [lmdb.open(str(building / side), map_size=2**26, sync=False) for side in SIDES]
-    try:
-        cut = ahead(partial(_cut, recipe=recipe), planned, depth=workers, workers=workers)
+def _write(planned: list[tuple[sources.Pair, Photo]], building: Path, recipe: dict) -> None:
+    photos, build_id = [photo for _, photo in planned], uuid.uuid4().hex
+    create = partial(lmdb.open, map_size=2**26, sync=False, lock=False)
+    with create(str(building / SIDES[0])) as hr, create(str(building / SIDES[1])) as lr:
+        workers = os.cpu_count() or 1
+        cut = ahead(partial(_cut, codec=recipe["codec"]), planned, depth=workers, workers=workers)
         bar = tqdm(cut, "sub-images", len(photos), unit="photo", file=sys.stdout, mininterval=0.5)
         for (_, photo), sides in bar:
-            for environment, values in zip(environments, sides, strict=True):
-                _put(environment, photo_keys(photo), values)
-        for side, environment in enumerate(environments):
-            _put(environment, [BUILD_KEY], [recipe["build_id"].encode()])
+            for environment, values in zip((hr, lr), sides, strict=True):
+                _put(environment, photo.windows, values)
+        for side, environment in enumerate((hr, lr)):
+            _put(environment, [BUILD_KEY.decode()], [build_id.encode()])
             environment.sync(True)
             _verify(environment, photos, side)
-    finally:
-        for environment in environments:
-            environment.close()
     if recipe["codec"] == "png":
         for scale, side in zip((1, SCALE), SIDES, strict=True):
-            images.write_atomic(building / side / "meta_info.txt", "".join(_meta_info(photos, scale)))
-    for side in SIDES:
-        (building / side / "lock.mdb").unlink(missing_ok=True)
-    content = hashlib.sha256(json.dumps([photo.checksums for photo in photos]).encode()).hexdigest()
-    recipe |= {"fingerprint": content, "photos": [photo._asdict() for photo in photos]}
-    recipe["bytes"] = {side: (building / side / "data.mdb").stat().st_size for side in SIDES}
-    images.write_atomic(building / "store.json", json.dumps(recipe))
+            listing = ""
+            for photo in photos:
+                shape = f"({photo.height // scale},{photo.width // scale},3)"
+                listing += "".join(f"{key}.png {shape} 1\n" for key in photo.windows)
+            images.write_atomic(building / side / "meta_info.txt", listing)
+    checksums = json.dumps([photo.checksums for photo in photos])
+    description = recipe | {
+        "build_id": build_id,
+        "fingerprint": hashlib.sha256(checksums.encode()).hexdigest(),
+        "photos": [photo._asdict() for photo in photos],
+        "bytes": {side: (building / side / "data.mdb").stat().st_size for side in SIDES},
+    }
+    images.write_atomic(building / "store.json", json.dumps(description))
 
 
-def _put(environment: lmdb.Environment, keys: list[bytes], values: list[bytes]) -> None:
+def _put(environment: lmdb.Environment, keys: Iterable[str], values: list[bytes]) -> None:
     while True:
         try:
             with environment.begin(write=True) as transaction:
                 for key, value in zip(keys, values, strict=True):
-                    transaction.put(key, value)
+                    transaction.put(key.encode(), value)
             return
         except lmdb.MapFullError:  # the file grows only by what is written; the map is an upper bound
             environment.set_mapsize(2 * environment.info()["map_size"])
         except lmdb.Error as error:
-            free = shutil.disk_usage(environment.path()).free
             raise OSError(
-                f"{environment.path()} could not be written ({error}); {free / 1e9:.2f} GB are free. "
+                f"{environment.path()} could not be written ({error}). "
                 "Make space and run this again; an old store is kept."
             ) from None
 
 
-def _verify(environment: lmdb.Environment, photos: Iterable[Photo], side: int) -> None:
+def _verify(environment: lmdb.Environment, photos: list[Photo], side: int) -> None:
     """Read everything back: every key there, every byte as the write pass had it."""
     with environment.begin(buffers=True) as transaction:
         for photo in photos:
-            for key, checksum in zip(photo_keys(photo), photo.checksums[side], strict=True):
-                if xxh3_64_intdigest(transaction.get(key, b"")) != checksum:
-                    raise OSError(
-                        f"{environment.path()}: {key.decode()} was not written right. Check the disk."
-                    )
-
-
-def _meta_info(photos: Iterable[Photo], scale: int) -> Iterator[str]:
-    for photo in photos:
-        for key in photo_keys(photo):
-            yield f"{key.decode()}.png ({photo.height // scale},{photo.width // scale},3) 1\n"
+            for key, checksum in zip(photo.windows, photo.checksums[side], strict=True):
+                if xxh3_64_intdigest(transaction.get(key.encode(), b"")) != checksum:
+                    raise OSError(f"{environment.path()}: {key} was not written right. Check the disk.")

@@ -18,57 +18,43 @@ CLAIM = "builder"  # file in the building folder that says which process works t
 def swapped_in(folder: Path) -> Iterator[Path]:
     """The building folder, to be filled; it takes the place of `folder` if the block ends without an error.
 
-    What a killed builder left is removed first, and a living builder is respected.
-
-    Raises:
-        RuntimeError: another builder is at work.
+    What a killed builder left is removed first. Raises RuntimeError while another builder is at work.
     """
-    building = _claim(folder)
-    try:
-        yield building
-        _swap(building, folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def _claim(folder: Path) -> Path:
-    building = _beside(folder, "building")
-    if pid := _living_builder(folder):
+    building, old = _beside(folder)
+    if pid := _living_builder(building):
         raise RuntimeError(f"{folder} is being built by process {pid}. Wait for it, or end it.")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     (building / CLAIM).write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
-    return building
-
-
-def _swap(building: Path, folder: Path) -> None:
-    old = _beside(folder, "old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    building.rename(folder)
-    (folder / CLAIM).unlink()
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        yield building
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        building.rename(folder)
+        (folder / CLAIM).unlink()
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def recover(folder: Path) -> None:
     """Finish a swap that was killed: the old folder is put back, or removed where the new one is in place."""
-    old = _beside(folder, "old")
-    if not old.exists() or _living_builder(folder):
-        return
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        old.rename(folder)
+    building, old = _beside(folder)
+    if old.exists() and not _living_builder(building):
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(folder)
 
 
-def _beside(folder: Path, suffix: str) -> Path:
-    return folder.with_name(f"{folder.name}.{suffix}")
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(f"{folder.name}.building"), folder.with_name(f"{folder.name}.old")
 
 
-def _living_builder(folder: Path) -> int | None:
+def _living_builder(building: Path) -> int | None:
     try:
-        pid, created = (_beside(folder, "building") / CLAIM).read_text().split()
+        pid, created = (building / CLAIM).read_text().split()
         return int(pid) if psutil.Process(int(pid)).create_time() == float(created) else None
     except (OSError, ValueError, psutil.Error):
         return None
