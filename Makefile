@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo test lab full bench bench-long soak figures clean
+.PHONY: demo test lab full bench bench-long soak figures weights clean
 demo: $(BIN)/ready
 	$(BIN)/python notebooks/run_all.py --profile demo
 
@@ -20,15 +20,21 @@ full: $(BIN)/ready
 
 bench: $(BIN)/ready
 	$(BIN)/python bench/bench_data.py
+	$(BIN)/python bench/bench_training.py --rounds 3
+	$(BIN)/python bench/bench_inference.py --rounds 2
 
 bench-long: $(BIN)/ready
 	$(BIN)/python bench/bench_long.py
+	$(BIN)/python bench/bench_time_to_psnr.py
 
 soak: $(BIN)/ready
-	SR_SOAK=1 $(BIN)/python -m pytest -k kill --timeout 3000
+	SR_SOAK=1 $(BIN)/python -m pytest -k "kill or memory" --timeout 3000
 
 figures: $(BIN)/ready
 	$(BIN)/python report/make_figures.py
+
+weights: $(BIN)/ready
+	$(BIN)/python checkpoints/make_weights.py $(NAME)
 
 $(BIN)/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

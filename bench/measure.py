@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from sr_utils import images, sources
-from sr_utils.config import Paths, configure
+from sr_utils.config import configure
+from sr_utils.paths import Paths
 
 RESULTS = Path(__file__).with_name("results.json")
 HEIGHT, WIDTH = 1356, 2040  # of a typical DIV2K photo

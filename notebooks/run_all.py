@@ -16,9 +16,10 @@ import papermill
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-from sr_utils.config import PROFILES, Config, Paths, configure
+from sr_utils.config import PROFILES, Config, configure
 from sr_utils.images import write_atomic
 from sr_utils.metrics import column
+from sr_utils.paths import Paths
 from sr_utils.train import read_log
 
 HERE = Path(__file__).parent

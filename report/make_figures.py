@@ -1,19 +1,22 @@
-"""Make the committed pictures of README in report/figures: `make figures`."""
+"""Make the committed pictures of README and notebooks in report/figures: `make figures`."""
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
 
 from sr_utils import images, sources
 from sr_utils.checkpoints import load_checkpoint
-from sr_utils.config import Paths, configure
-from sr_utils.figures import draw_images, most_different_box
+from sr_utils.config import configure
+from sr_utils.diagrams import draw_architectures
+from sr_utils.figures import draw_images, draw_time_to_psnr, most_different_box
 from sr_utils.infer import super_resolve
+from sr_utils.paths import Paths
 
 
 def main() -> None:
-    """Draw bicubic and network side by side for the first two photos of the comparison."""
+    """Draw details of two photos, the networks, and the curves of time to PSNR."""
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--checkpoint", type=Path, help="network to show (default: the demo's)")
     arguments = parser.parse_args()
@@ -26,10 +29,15 @@ def main() -> None:
         top, left, height, width = most_different_box(bicubic, hr, side=128)
         for method, image in (("bicubic", bicubic), (model.label, super_resolve(model, lr)), ("HR", hr)):
             rows[f"{pair.name} · {method}"] = image[top : top + height, left : left + width]
-    figure = draw_images(rows, columns=6, width=11)
-    target = paths.root / "report" / "figures" / "before_after.png"
-    figure.savefig(target, dpi=90, bbox_inches="tight", metadata={"Software": None})
-    print(f"wrote {target.relative_to(paths.root)}: {target.stat().st_size / 1e3:.0f} kB")
+    curves = json.loads((paths.root / "bench" / "curves.json").read_text())
+    for name, figure in (
+        ("before_after", draw_images(rows, columns=6, width=11)),
+        ("architecture", draw_architectures()),
+        ("time_to_psnr", draw_time_to_psnr(curves)),
+    ):
+        target = paths.root / "report" / "figures" / f"{name}.png"
+        figure.savefig(target, dpi=90, bbox_inches="tight", metadata={"Software": None})
+        print(f"wrote {target.relative_to(paths.root)}: {target.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def mixup(hr: torch.Tensor, lr: torch.Tensor, *, partner: np.ndarray, weight: np
 def cutblur(hr: torch.Tensor, lr: torch.Tensor, *, box: tuple[int, int, int, int], inside: bool) -> Tensors:
     """Paste a region of HR into the enlarged LR, or the other way round; the LR that returns is HR-sized.
 
-    It teaches a network where not to sharpen, and needs one with an HR-sized input.
+    It teaches a network where not to sharpen, and needs one with an HR-sized input (`unshuffle_stem`).
 
     Args:
         hr, lr: (N, 3, H, W) and (N, 3, H/4, W/4).
@@ -129,7 +129,10 @@ def draw(config: Config, step: int, batch_size: int, lr_side: int) -> list[Calla
 
 
 def augment(hr: torch.Tensor, lr: torch.Tensor, config: Config, step: int) -> Tensors:
-    """Apply what `config` asks for at this step to a batch of float pairs."""
+    """Apply what `config` asks for at this step to a batch of float pairs.
+
+    Where CutBlur made LR HR-sized, it comes back pixel-unshuffled, (N, 48, H/4, W/4).
+    """
     for function in draw(config, step, len(lr), lr.shape[-1]):
         hr, lr = function(hr, lr)
-    return hr, lr
+    return hr, F.pixel_unshuffle(lr, SCALE) if lr.shape == hr.shape else lr

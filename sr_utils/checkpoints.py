@@ -3,6 +3,7 @@
 Source of the file format: safetensors; foreign `.pth` files are read with `weights_only=True`.
 """
 
+import hashlib
 import io
 import json
 import re
@@ -14,8 +15,10 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from sr_utils.config import PARAMETER_LIMIT, Config
 from sr_utils.images import write_atomic
-from sr_utils.networks import make_network
+from sr_utils.networks import count_parameters, make_network
+from sr_utils.paths import Paths
 
 FORMAT = "sr_utils 1"
 
@@ -36,6 +39,33 @@ def save_weights(path: Path | str, model: nn.Module, metadata: dict[str, Any], *
     story = metadata | {"format": FORMAT, "network": model.name, "arguments": model.arguments}
     text = {name: json.dumps(value) for name, value in story.items()}
     write_atomic(path, safetensors.torch.save(tensors, text))
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of a network's tensors: equal for equal weights, whatever file they come from."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def export_onnx(model: nn.Module, path: Path | str) -> None:
+    """Write a network as ONNX with free height and width; needs `pip install "sr-utils[onnx]"`.
+
+    Input "lr": float32 (1, 3, H, W) RGB in [0, 1]; output "sr": (1, 3, 4H, 4W).
+    """
+    sizes = {"lr": {2: "height", 3: "width"}}
+    lr = torch.rand(1, 3, 24, 32)
+    program = torch.onnx.export(
+        model.cpu().eval(),
+        (lr,),
+        input_names=["lr"],
+        output_names=["sr"],
+        dynamic_shapes=sizes,
+        dynamo=True,
+        verbose=False,
+    )
+    write_atomic(path, program.model_proto.SerializeToString())
 
 
 def load_checkpoint(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
@@ -62,6 +92,30 @@ def load_checkpoint(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
     _require_fit(path, model, tensors)
     model.load_state_dict(tensors)
     return model.eval(), metadata
+
+
+def start_network(config: Config, paths: Paths) -> tuple[nn.Module, dict[str, Any] | None]:
+    """A run's network before its first step, and the story of its initial weights, if it has some."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = make_network(config.network, **config.network_arguments)
+    parameters = count_parameters(model)
+    if config.challenge and parameters >= PARAMETER_LIMIT:
+        raise ValueError(
+            f"{config.network} has {parameters:,} trainable parameters; the challenge allows fewer than "
+            f"{PARAMETER_LIMIT:,}. Use fewer blocks, or challenge=False."
+        )
+    if not config.initial_weights:
+        return model, None
+    path = paths.root / config.initial_weights
+    initial, story = load_checkpoint(path)
+    if (initial.name, initial.arguments) != (model.name, model.arguments):
+        raise ValueError(
+            f"{path} holds {initial.name} {initial.arguments}, "
+            f"but the run trains {model.name} {model.arguments}."
+        )
+    model.load_state_dict(initial.state_dict())
+    return model, story
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -173,6 +173,46 @@ def draw_psnr_per_image(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def draw_tradeoff(points: Mapping[str, tuple[int, float]], *, convention: str) -> Figure:
+    """PSNR over trainable parameters, with the challenge's limit as a line.
+
+    Args:
+        points: method → (parameters, PSNR in dB); 0 parameters for bicubic.
+        convention: of the PSNR, for example "Set5, Y, border 4".
+    """
+    figure, ((axes,),) = _new(PAGE_WIDTH / 1.6, 2.6, 1, 1)
+    for method, (parameters, decibels) in points.items():
+        axes.plot(parameters / 1e6, decibels, "o", color=color(method), markersize=7)
+        left = parameters > 0.6 * PARAMETER_LIMIT
+        axes.annotate(
+            f"{method}  {decibels:.2f}", (parameters / 1e6, decibels), (-7 if left else 7, 0), fontsize=7,
+            textcoords="offset points", ha="right" if left else "left", va="center",
+        )  # fmt: skip
+    limit = f"limit: below {PARAMETER_LIMIT:,}"
+    axes.axvline(PARAMETER_LIMIT / 1e6, color="#D55E00", linestyle="--", label=limit)
+    axes.set(xlabel="trainable parameters in millions", ylabel=f"PSNR in dB\n({convention})", xlim=(-0.1, 2))
+    axes.margins(y=0.15)
+    _add_legend(axes)
+    return figure
+
+
+def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """Gain over bicubic against training time and against steps, from `bench/curves.json`."""
+    figure, ((time, steps),) = _new(PAGE_WIDTH, 2.6, 1, 2)
+    inks = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00")
+    for ink, (name, curve) in zip(inks, curves.items(), strict=True):
+        gains = np.maximum.accumulate([point["gain"] for point in curve])
+        time.plot([point["seconds"] / 60 for point in curve], gains, color=ink, label=name)
+        steps.plot([point["step"] for point in curve], gains, color=ink)
+    time.set(xlabel="minutes of training", ylabel="best gain over bicubic in dB\n(RGB, border 4)")
+    steps.set(xlabel="steps")
+    for axes in (time, steps):
+        axes.set(ylim=(0, None), xscale="log")
+        axes.xaxis.set_major_formatter("{x:g}")
+    figure.legend(loc="outside upper center", ncols=2, fontsize=7)
+    return figure
+
+
 def draw_budget(parameters: Mapping[str, int]) -> Figure:
     """Trainable parameters of networks as bars, with the challenge's limit as a line."""
     figure, ((axes,),) = _new(PAGE_WIDTH, 0.6 + 0.3 * len(parameters), 1, 1)

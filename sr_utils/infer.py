@@ -1,11 +1,16 @@
 """Enlarging one image or a folder: any module that maps (N, 3, H, W) to (N, 3, 4H, 4W), whole or in tiles."""
 
 import argparse
+import hashlib
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +18,12 @@ from torch import nn
 from tqdm import tqdm
 
 from sr_utils import images, sources
-from sr_utils.checkpoints import load_checkpoint
+from sr_utils.ahead import ahead
+from sr_utils.checkpoints import load_checkpoint, weights_digest
 from sr_utils.config import SCALE
-from sr_utils.device import Device, choose_device
+from sr_utils.tiles import Tile, iterate_tiles
 
-Tile = int | Literal["auto"] | None
-AUTO_TILE = 128  # LR pixels; a choice, not yet measured against others
+MANIFEST = "manifest.jsonl"
 
 
 @torch.no_grad()
@@ -45,7 +50,7 @@ def super_resolve(
     """
     _require_image(image)
     result = np.empty((SCALE * image.shape[0], SCALE * image.shape[1], 3), np.uint8)
-    for place, tensor in _tiles(model, image, tile, precision, overlap):
+    for place, tensor in iterate_tiles(model, image, tile, precision, overlap):
         result[place] = images.to_image(tensor)
     return result
 
@@ -62,7 +67,7 @@ def super_resolve_float(
     """As `super_resolve`, before rounding and clipping: float32 (4H, 4W, 3), nominally in [0, 1]."""
     _require_image(image)
     result = np.empty((SCALE * image.shape[0], SCALE * image.shape[1], 3), np.float32)
-    for place, tensor in _tiles(model, image, tile, precision, overlap):
+    for place, tensor in iterate_tiles(model, image, tile, precision, overlap):
         result[place] = tensor.movedim(0, -1).cpu().numpy()
     return result
 
@@ -72,82 +77,105 @@ def _require_image(image: np.ndarray) -> None:
         raise ValueError(f"Expected a uint8 (H, W, 3) image, got {image.dtype} {image.shape}.")
 
 
-def _tiles(
-    model: nn.Module, image: np.ndarray, tile: Tile, precision: str, overlap: int | None
-) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
-    """(place in the ×4 image, float32 (3, 4h, 4w)) of every tile."""
-    if not (tile in ("auto", None) or (isinstance(tile, int) and tile >= 1)):
-        raise ValueError(f"tile: expected 'auto', None or a positive number of LR pixels, got {tile!r}.")
-    height, width = image.shape[:2]
-    side = max(height, width) if tile is None else AUTO_TILE if tile == "auto" else tile
-    if overlap is None:
-        overlap = getattr(model, "receptive_field", None)
-        if overlap is None and side < max(height, width):
-            raise ValueError(f"{type(model).__name__} has no receptive_field: pass overlap= in LR pixels.")
-    device = choose_device(precision)
-    model = model.to(device.device, memory_format=device.memory_format).eval()
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            yield _one_tile(model, image, device, top, left, side, overlap or 0)
+class SelfEnsemble(nn.Module):
+    """Mean of a network's outputs for the eight turned and mirrored inputs; the challenge forbids it.
 
+    Source: Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW 2017.
+    """
 
-def _one_tile(
-    model: nn.Module, image: np.ndarray, device: Device, top: int, left: int, side: int, overlap: int
-) -> tuple[tuple[slice, slice], torch.Tensor]:
-    bottom, right = min(top + side, image.shape[0]), min(left + side, image.shape[1])
-    above, before = max(top - overlap, 0), max(left - overlap, 0)
-    lr = images.to_tensor(image[above : bottom + overlap, before : right + overlap], device.device)[None]
-    with device.autocast():
-        sr = model(lr.contiguous(memory_format=device.memory_format)).float()[0]
-    expected = tuple(SCALE * size for size in lr.shape[-2:])
-    if sr.shape[-2:] != expected:
-        raise ValueError(
-            f"{type(model).__name__}: expected an output of {expected}, got {tuple(sr.shape[-2:])}."
-        )
-    rows = slice(SCALE * (top - above), SCALE * (bottom - above))
-    columns = slice(SCALE * (left - before), SCALE * (right - before))
-    place = slice(SCALE * top, SCALE * bottom), slice(SCALE * left, SCALE * right)
-    return place, sr[:, rows, columns]
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.receptive_field = network, network.receptive_field
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        outputs = []
+        for turns in range(4):
+            turned = lr.rot90(turns, (2, 3))
+            outputs.append(self.network(turned).rot90(-turns, (2, 3)))
+            outputs.append(self.network(turned.flip(3)).flip(3).rot90(-turns, (2, 3)))
+        return sum(outputs) / 8
 
 
 def super_resolve_folder(
-    model: nn.Module,
-    files: Sequence[Path],
-    out: Path | str,
-    *,
-    on_image: Callable[[str, float], None] | None = None,
+    model: nn.Module, files: Sequence[Path], out: Path | str, *, tile: Tile = "auto", precision: str = "auto"
 ) -> list[Path]:
-    """Enlarge image files into a folder, as PNGs of the same names; finished ones are kept.
+    """Enlarge image files into a folder, as PNGs of the same names; reading and writing go on meanwhile.
+
+    A line of `manifest.jsonl` tells each output: sizes, seconds, hashes of input, output and weights. Outputs
+    that it tells of these inputs and weights are kept, so a killed run goes on.
 
     Args:
-        model: as in `super_resolve`.
+        model, tile, precision: as in `super_resolve`.
         files: LR images.
         out: where the results go; not a folder of the inputs.
-        on_image: called with name and seconds of each image that was computed.
 
     Returns:
         The outputs, in the order of `files`.
 
     Raises:
-        ValueError: the folder holds inputs, two inputs share a name, or an input is unreadable.
+        ValueError: the folder holds inputs, two inputs share a name; or, after all others are done, images
+            that could not be read, named.
     """
     out = Path(out)
     if any(out.resolve() == file.parent.resolve() for file in files):
         raise ValueError(f"{out} holds the inputs; choose another folder, so that none is overwritten.")
-    targets = [out / f"{file.stem}.png" for file in files]
-    if len(set(targets)) < len(targets):
+    targets = {file: out / f"{file.stem}.png" for file in files}
+    if len(set(targets.values())) < len(files):
         raise ValueError("Two inputs have the same name without their suffix; rename one of them.")
-    sizes = [images.read_header(file)[:2] for file in files]
-    for file, target, size in tqdm(
-        list(zip(files, targets, sizes, strict=True)), desc="enlarging", unit="image", file=sys.stdout
-    ):
-        if target.exists() and images.read_header(target)[:2] == tuple(SCALE * side for side in size):
-            continue
-        began = time.perf_counter()
-        images.write_image(target, super_resolve(model, images.read_image(file)))
-        if on_image:
-            on_image(file.name, time.perf_counter() - began)
-    return targets
+    out.mkdir(parents=True, exist_ok=True)
+    story = {"weights": weights_digest(model), "ensemble": isinstance(model, SelfEnsemble)}
+    finished = read_manifest(out)
+
+    def read(file: Path) -> tuple[str, np.ndarray | str | None]:
+        """The input's hash, and its pixels, or None if its output is there, or what is wrong with it."""
+        try:
+            data = hashlib.sha256(file.read_bytes()).hexdigest()
+            old, target = finished.get(file.stem, {}), targets[file]
+            wanted = story | {"input_sha256": data}
+            if wanted.items() <= old.items() and target.is_file() and target.stat().st_size == old["bytes"]:
+                return data, None
+            return data, images.read_image(file)
+        except (ValueError, OSError) as error:
+            return "", str(error)
+
+    def write(record: dict[str, Any], target: Path, image: np.ndarray) -> None:
+        png = images.encode_png(image)
+        images.write_atomic(target, png)
+        record |= {"sr": image.shape[:2], "bytes": len(png), "sha256": hashlib.sha256(png).hexdigest()}
+        with (out / MANIFEST).open("a", encoding="utf-8") as file:
+            file.write(f"\n{json.dumps(record)}\n")  # a killed run may have left half a line
+
+    failed, writing = [], deque()
+    with ThreadPoolExecutor(1) as writer:
+        for file, (data, lr) in tqdm(
+            ahead(read, files), "enlarging", len(files), unit="image", file=sys.stdout, mininterval=0.5
+        ):
+            if isinstance(lr, str):
+                failed.append(lr)
+            elif lr is not None:
+                began = time.perf_counter()
+                sr = super_resolve(model, lr, tile=tile, precision=precision)
+                record = story | {"image": file.stem, "lr": lr.shape[:2], "input_sha256": data}
+                record["seconds"] = round(time.perf_counter() - began, 3)
+                writing.append(writer.submit(write, record, targets[file], sr))
+                if len(writing) > 2:  # bounds the memory, and tells a full disk
+                    writing.popleft().result()
+        for future in writing:
+            future.result()
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(files)} images failed, the others are done: {failed}")
+    return list(targets.values())
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """The last record of each image that `super_resolve_folder` wrote into a folder, by name."""
+    path = folder / MANIFEST
+    records = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        with suppress(ValueError):  # empty, or half a line
+            record = json.loads(line)
+            records[record["image"]] = record
+    return records
 
 
 def main() -> None:
@@ -156,9 +184,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="LR images")
     parser.add_argument("--checkpoint", type=Path, required=True, help="a .safetensors of ours, or a .pth")
     parser.add_argument("--out", type=Path, required=True, help="folder for the PNGs")
+    parser.add_argument(
+        "--self-ensemble", action="store_true", help="mean of 8 turned inputs; not allowed in the challenge"
+    )
     arguments = parser.parse_args()
     try:
         model, _ = load_checkpoint(arguments.checkpoint)
+        model = SelfEnsemble(model) if arguments.self_ensemble else model
         super_resolve_folder(model, sources.list_images(arguments.folder), arguments.out)
     except (ValueError, OSError) as error:
         parser.exit(1, f"{error}\n")

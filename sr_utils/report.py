@@ -10,8 +10,9 @@ import typst
 from pypdf import PdfReader
 
 from sr_utils import checkpoints, images
-from sr_utils.config import PARAMETER_LIMIT, Config, Paths
+from sr_utils.config import PARAMETER_LIMIT, Config
 from sr_utils.networks import count_parameters
+from sr_utils.paths import Paths
 from sr_utils.run_state import read_log
 from sr_utils.sub_images import open_store
 
@@ -81,6 +82,7 @@ def write_report(numbers: dict[str, Any], config: Config, paths: Paths) -> Path:
     results = paths.results(config.run_name)
     made_by = {
         "augmentations": "02_augmentations",
+        "architecture": "03_train",
         "learning_curves": "03_train",
         "zoom": "05_compare_models",
     }

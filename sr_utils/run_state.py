@@ -14,56 +14,29 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sr_utils import checkpoints, images, sources
 from sr_utils.batches import PatchSampler
-from sr_utils.config import BORDER, PARAMETER_LIMIT, Config, Paths
+from sr_utils.config import BORDER, Config
 from sr_utils.device import choose_device
+from sr_utils.distributed import join
 from sr_utils.infer import super_resolve
 from sr_utils.metrics import psnr
-from sr_utils.networks import count_parameters, make_network
+from sr_utils.muon import Muon
+from sr_utils.paths import Paths
+from sr_utils.recipe import learning_rate_at
 from sr_utils.sub_images import open_store
 
 PATIENCE = 10  # steps in a row with a non-finite gradient after which a run stops
-
-
-def learning_rate_at(config: Config, step: int) -> float:
-    """Adam's step size at `step`, a pure function.
-
-    "cosine_restarts" falls from `learning_rate` to `min_learning_rate` along a half cosine of
-    `restart_period` steps and starts again; "one_cycle" rises linearly over `warmup_steps`, then falls along
-    one half cosine to the end of the run; "constant" stays.
-
-    Source: Loshchilov & Hutter, "SGDR", 2017; Smith & Topin, "Super-convergence", 2018.
-    """
-    if config.schedule == "constant":
-        return config.learning_rate
-    if config.schedule == "cosine_restarts":
-        progress = step % config.restart_period / config.restart_period
-    elif step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    else:
-        progress = (step - config.warmup_steps) / max(1, config.total_steps - config.warmup_steps)
-    share = 0.5 * (1 + math.cos(math.pi * progress))
-    return config.min_learning_rate + share * (config.learning_rate - config.min_learning_rate)
 
 
 class Run:
     """What changes from step to step: weights, their average, Adam's moments, counters; saved and resumed."""
 
     def __init__(self, config: Config, paths: Paths, *, fresh: bool) -> None:
-        self.config, self.folder = config, paths.run(config.run_name)
+        self.config, self.folder, self.group = config, paths.run(config.run_name), join()
+        if config.batch_size % self.group.size:
+            processes = f"the {self.group.size} processes"
+            raise ValueError(f"batch_size: expected a multiple of {processes}, got {config.batch_size}.")
         self.device = choose_device(config.precision)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            model = make_network(config.network, **config.network_arguments)
-        parameters = count_parameters(model)
-        if config.challenge and parameters >= PARAMETER_LIMIT:
-            raise ValueError(
-                f"{config.network} has {parameters:,} trainable parameters; the challenge allows fewer than "
-                f"{PARAMETER_LIMIT:,}. Use fewer blocks, or challenge=False."
-            )
-        if config.cutblur:
-            raise ValueError(
-                f"cutblur: {config.network} takes LR images, and CutBlur makes HR-sized ones. Set cutblur=0."
-            )
+        model, self.initial_weights = checkpoints.start_network(config, paths)
         self.val_pairs = sources.find_split(config, paths, "val")[: config.validation_images or None]
         store = open_store(paths.store(config.profile))
         self.fingerprint: str = store.description["fingerprint"]
@@ -72,22 +45,29 @@ class Run:
             flip=config.flip, rotate=config.rotate,
         )  # fmt: skip
         self.model = model.to(self.device.device, memory_format=self.device.memory_format)
+        self.forward = self.group.wrap(self.model)
         self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-        self.optimizer = torch.optim.Adam(
-            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True
-        )
+        if config.optimizer == "muon":
+            self.optimizer = Muon(model.parameters(), config.learning_rate, dtype=self.device.dtype)
+        else:
+            self.optimizer = torch.optim.Adam(
+                model.parameters(), config.learning_rate, betas=(0.9, 0.99), fused=True
+            )
         # The scaler skips non-finite steps without waiting for the device; only fp16 needs its scaling.
         self.fixed_scale = None if self.device.dtype == torch.float16 else 1.0
         self.scaler = torch.amp.GradScaler(self.device.device.type, init_scale=self.fixed_scale or 2.0**16)
         self.losses = torch.zeros(2, device=self.device.device)  # sum and number since the last record
         self.failures = torch.zeros(2, device=self.device.device)  # non-finite steps: in a row, and in all
         self.step, self.best = 0, 0.0
-        if fresh:
+        if fresh and self.group.rank == 0:
             for name in ("state.pt", "log.jsonl", "best.safetensors", "last.safetensors"):
                 (self.folder / name).unlink(missing_ok=True)
-        seconds = self._resume() if (self.folder / "state.pt").exists() else 0.0
-        kept = [record for record in read_log(self.folder) if record["step"] <= self.step]
-        images.write_atomic(self.folder / "log.jsonl", "".join(map(_line, kept)))
+        resumes = (self.folder / "state.pt").exists() and not fresh
+        seconds = self._resume() if resumes else 0.0
+        if self.group.rank == 0:
+            kept = [record for record in read_log(self.folder) if record["step"] <= self.step]
+            images.write_atomic(self.folder / "log.jsonl", "".join(map(_line, kept)))
+        self.resumed = self.step, seconds
         self._began = time.perf_counter() - seconds
 
     def is_due(self, every: str) -> bool:
@@ -115,9 +95,10 @@ class Run:
     def log(self, *, validate: bool, on_log: Callable[[dict[str, Any]], None] | None) -> dict[str, Any]:
         """Append a record to `log.jsonl` and tell it; the only place that waits for the device."""
         in_a_row, skipped = (int(count) for count in self.failures.tolist())
+        loss, steps = self.group.total(self.losses).tolist()
         record = {
             "step": self.step,
-            "loss": float(self.losses[0] / self.losses[1].clamp(min=1)),
+            "loss": loss / max(steps, 1),
             "learning_rate": learning_rate_at(self.config, self.step - 1),
             "seconds": time.perf_counter() - self._began,
             "skipped_steps": skipped,
@@ -127,10 +108,12 @@ class Run:
                 f"The gradient was not finite for {in_a_row} steps in a row (step {self.step}). Lower the "
                 "learning_rate, set gradient_clip=1, or precision='float32'; the last saved state is kept."
             )
+        self.losses.zero_()
+        if self.group.rank:
+            return record
         began = time.perf_counter()
         if validate:
             record |= self._validate()
-        self.losses.zero_()
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(_line(record))
         if on_log:
@@ -160,13 +143,15 @@ class Run:
             "config": asdict(self.config),
             "data_fingerprint": self.fingerprint,
             "training_seconds": time.perf_counter() - self._began,
-            "initial_weights": None,
+            "initial_weights": self.initial_weights,
             "ensemble": False,
         }
         checkpoints.save_weights(self.folder / f"{name}.safetensors", model, story)
 
     def save(self) -> None:
         """Write everything a resumed run needs, atomically."""
+        if self.group.rank:
+            return
         checkpoints.save_state(self.folder / "state.pt", {
             "model": self.model.state_dict(), "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),

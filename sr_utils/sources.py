@@ -1,7 +1,4 @@
-"""Where photos come from: embedded demo photos, a user's folders, verified downloads.
-
-Hands over validated pairs and knows nothing of LMDB.
-"""
+"""Where photos come from: embedded demo photos, a user's folders, verified downloads; as validated pairs."""
 
 import os
 from collections import Counter
@@ -12,8 +9,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from sr_utils import images
-from sr_utils.config import SCALE, Config, Paths
+from sr_utils.config import SCALE, Config
 from sr_utils.downloads import download_set5
+from sr_utils.paths import Paths
 
 # The demo's fixed split of photos that come inside Python packages (scikit-image, scikit-learn, matplotlib).
 DEMO_PHOTOS = {
@@ -29,35 +27,28 @@ class Pair(NamedTuple):
     """One photo in both sizes."""
 
     name: str
-    hr: Path | np.ndarray
-    """File, or uint8 (H, W, 3)."""
-    lr: Path | np.ndarray | None
-    """File or array of a quarter of the size; None: made from HR by `images.resize_bicubic`."""
+    hr: Path | np.ndarray  # file, or uint8 (H, W, 3)
+    lr: Path | np.ndarray | None  # a quarter of the size; None: made from HR by `images.resize_bicubic`
 
 
 def list_images(folder: Path | str) -> list[Path]:
     """The image files of a folder by name; hidden files, Thumbs.db and other kinds of files are passed over.
 
-    Raises:
-        FileNotFoundError: no such folder, or no image in it.
-        ValueError: something with an image's name is no file, or two images differ in their suffix only.
+    FileNotFoundError for no folder or no image; ValueError for what is no file or differs in its suffix only.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder} is not a folder. Set the folders in Paths, or put the images there."
-        )
-    found = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in images.SUFFIXES and path.name[0] != "."
-    )
+        raise FileNotFoundError(f"{folder} is not a folder. Name yours in Paths, or put the images there.")
+    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in images.SUFFIXES]
+    found = [path for path in found if not path.name.startswith(".")]
     if not found:
         raise FileNotFoundError(f"{folder} holds no image (expected {', '.join(sorted(images.SUFFIXES))}).")
     for path in found:
         if not path.is_file():
             raise ValueError(f"{path}: expected an image file, got a folder or a broken link. Remove it.")
-    for stem, count in Counter(path.stem for path in found).items():
-        if count > 1:
-            raise ValueError(f"{folder}: {count} images are named {stem}. Keep one of them.")
+    [(stem, count)] = Counter(path.stem for path in found).most_common(1)
+    if count > 1:
+        raise ValueError(f"{folder}: {count} images are named {stem}. Keep one of them.")
     return found
 
 
@@ -65,9 +56,7 @@ def find_pairs(hr_folder: Path | str, lr_folder: Path | str | None) -> list[Pair
     """Pair the photos of two folders: 0001.png with 0001.png or 0001x4.png, checked by their headers.
 
     Without an LR folder every photo stands alone and its LR image is made later.
-
-    Raises:
-        FileNotFoundError, ValueError: a folder or image is missing, unreadable or of the wrong size; named.
+    FileNotFoundError or ValueError name a folder or image that is missing, unreadable or of the wrong size.
     """
     hr_files = {path.stem: path for path in list_images(hr_folder)}
     if lr_folder is None:
@@ -90,11 +79,7 @@ def find_pairs(hr_folder: Path | str, lr_folder: Path | str | None) -> list[Pair
 
 
 def require_match(name: str, hr_size: Sequence[int], lr_size: Sequence[int]) -> None:
-    """Refuse an LR size (height, width) that is not a quarter of HR, up to 3 pixels that are cut from HR.
-
-    Raises:
-        ValueError: with both sizes and the name.
-    """
+    """ValueError if an LR size (height, width) is not a quarter of HR; up to 3 pixels are cut from HR."""
     expected = tuple(side // SCALE for side in hr_size)
     if expected != tuple(lr_size):
         raise ValueError(
@@ -105,16 +90,14 @@ def require_match(name: str, hr_size: Sequence[int], lr_size: Sequence[int]) -> 
 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Decode a pair: uint8 HR (4H, 4W, 3), cut at bottom and right to LR × 4, and LR (H, W, 3)."""
-    hr = images.read_image(pair.hr) if isinstance(pair.hr, Path) else pair.hr
+    hr, lr = (images.read_image(side) if isinstance(side, (str, Path)) else side for side in pair[1:])
     height, width = (side // SCALE * SCALE for side in hr.shape[:2])
     if not height or not width:
         raise ValueError(f"{pair.name}: {hr.shape[0]}×{hr.shape[1]} is smaller than one LR pixel (4×4).")
-    cut = hr[:height, :width]
-    if pair.lr is None:
-        return cut, images.resize_bicubic(cut, 1 / SCALE)
-    lr = images.read_image(pair.lr) if isinstance(pair.lr, Path) else pair.lr
+    if lr is None:
+        lr = images.resize_bicubic(hr[:height, :width], 1 / SCALE)
     require_match(pair.name, hr.shape[:2], lr.shape[:2])
-    return cut, lr
+    return hr[:height, :width], lr
 
 
 def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> list[Pair]:
@@ -124,6 +107,8 @@ def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> 
         return find_pairs(hr, lr)
     if config.profile == "demo":
         return [Pair(Path(name).stem, _package_photo(name), None) for name in DEMO_PHOTOS[split]]
+    if config.profile == "open":
+        return _open_photos(paths, split)
     folder = paths.root / "data" / "mini-DIV2K"
     if not folder.exists():
         raise FileNotFoundError(
@@ -133,22 +118,34 @@ def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> 
     return find_pairs(folder / f"{split}_HR", folder / f"{split}_LR")
 
 
-def find_test_images(config: Config, paths: Paths) -> list[Path]:
-    """The LR images to enlarge; the demo's are made from embedded photos on the first call.
+def _open_photos(paths: Paths, split: str) -> list[Pair]:
+    """All photos below data/train (or SR_DATA's); every eighth of `photos` is kept for validation."""
+    folder = _shared_data(paths) / "train"
+    held_aside = list_images(folder / "photos")[::8]
+    if split == "val":
+        return [Pair(path.stem, _centre(images.read_image(path), 640), None) for path in held_aside]
+    found = [path for part in sorted(filter(Path.is_dir, folder.iterdir())) for path in list_images(part)]
+    return [Pair(f"{path.parent.name}_{path.stem}", path, None) for path in found if path not in held_aside]
 
-    Raises:
-        FileNotFoundError, ValueError: as `list_images` and `images.read_header`.
-    """
-    if paths.test_lr:
-        folder = paths.test_lr
-    elif config.profile == "demo":
-        folder = paths.root / "data" / "demo" / "test_LR"
+
+def _shared_data(paths: Paths) -> Path:
+    return Path(os.environ.get("SR_DATA") or paths.root / "data")
+
+
+def _centre(photo: np.ndarray, side: int) -> np.ndarray:
+    top, left = (max(0, size - side) // 2 for size in photo.shape[:2])
+    return photo[top : top + side, left : left + side]
+
+
+def find_test_images(config: Config, paths: Paths) -> list[Path]:
+    """The LR images to enlarge; the demo's are made from embedded photos on the first call."""
+    own = {"demo": paths.root / "data" / "demo" / "test_LR", "open": _shared_data(paths) / "DIV2K_test_LR"}
+    folder = paths.test_lr or own.get(config.profile, paths.root / "data" / "mini-DIV2K" / "test_LR")
+    if config.profile == "demo" and not paths.test_lr:
         for name in DEMO_PHOTOS["test"]:
             path = folder / f"{Path(name).stem}.png"
             if not path.exists():
                 images.write_image(path, read_pair(Pair(name, _package_photo(name), None))[1])
-    else:
-        folder = paths.root / "data" / "mini-DIV2K" / "test_LR"
     found = list_images(folder)
     for path in found:
         images.read_header(path)
@@ -164,21 +161,14 @@ def conversion_note(pairs: Sequence[Pair]) -> str:
 
 
 def find_benchmark(config: Config, paths: Paths, *, download: bool = True) -> tuple[str, list[Pair]]:
-    """Photos to compare networks on: Set5 (butterfly first), or the validation photos if it is not to be had.
+    """Name and pairs of the photos to compare networks on: Set5, butterfly first, else the validation photos.
 
-    Set5 comes from the folder named by the environment variable SR_DATA, else data/Set5, else a verified
-    download of 1 MB.
-
-    Returns:
-        The name of the set, as figures and tables tell it, and its pairs.
+    Set5 comes from $SR_DATA/Set5, else data/Set5, else a verified download of 1 MB to there.
     """
-    own = paths.root / "data" / "Set5"
-    for folder in (Path(os.environ["SR_DATA"]) / "Set5" if os.environ.get("SR_DATA") else own, own):
-        if (folder / "HR").is_dir():
-            break
-    else:
-        if not (download and download_set5(own)):
-            return "validation photos", find_split(config, paths, "val")
+    own, shared = paths.root / "data" / "Set5", _shared_data(paths) / "Set5"
+    folder = shared if (shared / "HR").is_dir() else own
+    if not (folder / "HR").is_dir() and not (download and download_set5(own)):
+        return "validation photos", find_split(config, paths, "val")
     pairs = find_pairs(folder / "HR", folder / f"LR_bicubic_x{SCALE}")
     return "Set5", sorted(pairs, key=lambda pair: (pair.name != "butterfly", pair.name))
 
@@ -197,6 +187,6 @@ def _package_photo(name: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise FileNotFoundError(
-        f"The demo photo {name} is missing from {', '.join(map(str, folders))}. "
+        f"The demo photo {name} is missing. "
         "Reinstall: pip install --force-reinstall scikit-image scikit-learn matplotlib"
     )

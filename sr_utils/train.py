@@ -14,24 +14,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
-import torch.nn.functional as F
 from tqdm import tqdm
 
 from sr_utils import images
 from sr_utils.ahead import ahead
 from sr_utils.augment import augment
-from sr_utils.config import FULL, PROFILES, Config, Paths, configure
+from sr_utils.config import FULL, PROFILES, Config, configure
 from sr_utils.networks import count_parameters
-from sr_utils.run_state import Run, learning_rate_at, read_log, validation_psnr
+from sr_utils.paths import Paths
+from sr_utils.recipe import LOSSES
+from sr_utils.run_state import Run, read_log, validation_psnr
 
-__all__ = ["LOSSES", "learning_rate_at", "read_log", "train", "validation_psnr"]
-
-LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "l1": F.l1_loss,
-    "mse": F.mse_loss,
-    "charbonnier": lambda sr, hr: torch.sqrt((sr - hr) ** 2 + 1e-6).mean(),  # L1, smooth within 1e-3 of 0
-}
+__all__ = ["read_log", "train", "validation_psnr"]
 
 
 def train(
@@ -41,7 +35,7 @@ def train(
     *,
     fresh: bool = False,
 ) -> Path:
-    """Train one run to its end, going on from its saved state where there is one.
+    """Train one run to its end, going on from its saved state where there is one; under torchrun, together.
 
     Args:
         config: the whole recipe; its `run_name` names the folder.
@@ -58,53 +52,66 @@ def train(
         FloatingPointError: the gradient stays non-finite. KeyboardInterrupt: after the state was saved.
     """
     run = Run(config, paths, fresh=fresh)
-    device, model = run.device, run.model
-    print(f"{config.run_name} · {count_parameters(model):,} parameters · {device.description}")
-    if run.step == config.total_steps:
-        print("This run is complete; fresh=True trains it again.")
+    device, group = run.device, run.group
+    if group.rank == 0:
+        processes = f" · {group.size} processes" if group.size > 1 else ""
+        parameters = f"{count_parameters(run.model):,} parameters"
+        print(f"{config.run_name} · {parameters} · {device.description}{processes}")
+        if run.step == config.total_steps:
+            print("This run is complete; fresh=True trains it again.")
     steps = ahead(run.sampler.batch, range(run.step, config.total_steps))
-    with _interrupt_flag() as interrupted, _bar(config, run.step) as bar:
+    with _interrupt_flag() as interrupted, _bar(run) as bar:
         for step, (lr, hr) in steps:
             hr, lr = images.to_tensor(hr, device.device), images.to_tensor(lr, device.device)
-            hr, lr = augment(hr, lr, config, step)
+            hr, lr = (group.take(batch) for batch in augment(hr, lr, config, step))
             with device.autocast():
-                sr = model(lr.contiguous(memory_format=device.memory_format))
+                sr = run.forward(lr.contiguous(memory_format=device.memory_format))
             loss = LOSSES[config.loss](sr, hr)
             run.optimize(loss)
             bar.update()
             due = {every for every in ("log_every", "validate_every", "save_every") if run.is_due(every)}
             if due & {"log_every", "validate_every"}:
                 record = run.log(validate="validate_every" in due, on_log=on_log)
-                best = f"{run.best:.3f} dB" if run.best else "–"
-                bar.set_postfix(loss=f"{record['loss']:.4f}", best=best, refresh=False)
-            if "save_every" in due or interrupted.is_set():
+                bar.set_postfix_str(_progress(run, record), refresh=False)
+            stops = interrupted.is_set()
+            if group.size > 1:  # all stop after the same step; asking at every step would wait for the GPU
+                stops = "log_every" in due and group.any(stops, device.device)
+            if "save_every" in due or stops:
                 run.save()
-            if interrupted.is_set():
-                print(
-                    f"\nStopped and saved after step {run.step}. Run the same cell or command again to go on."
-                )
+            if stops:
+                bar.write(f"Stopped and saved after step {run.step}. The same cell or command goes on.")
                 raise KeyboardInterrupt
     return run.folder
 
 
-def _bar(config: Config, step: int) -> tqdm:
+def _bar(run: Run) -> tqdm:
+    form = "{l_bar}{bar}| {n_fmt}/{total_fmt} steps [{elapsed} < {remaining}{postfix}]"
     return tqdm(
-        total=config.total_steps, initial=step, desc="training", unit="step", file=sys.stdout, mininterval=1
-    )
+        desc="training", total=run.config.total_steps, initial=run.step, bar_format=form, file=sys.stdout,
+        mininterval=1, disable=run.group.rank > 0,
+    )  # fmt: skip
+
+
+def _progress(run: Run, record: dict[str, Any]) -> str:
+    """What the bar tells: the rate without validations, the loss, the best validation so far."""
+    rate = (run.step - run.resumed[0]) / (record["seconds"] - run.resumed[1])
+    best = f", best {run.best:.3f} dB" if run.best else ""
+    return f"{rate:.2f} steps/s, {rate * run.config.batch_size:.0f} pairs/s, loss {record['loss']:.4f}{best}"
 
 
 @contextmanager
 def _interrupt_flag() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that a step is always finished before the state is saved."""
+    """An event that Ctrl-C or SIGTERM sets, so that a step is finished before the state is saved."""
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
         yield flag
         return
-    before = signal.signal(signal.SIGINT, lambda *_: flag.set())
+    before = {kind: signal.signal(kind, lambda *_: flag.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield flag
     finally:
-        signal.signal(signal.SIGINT, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def main() -> None:

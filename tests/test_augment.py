@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from sr_utils import augment
 from sr_utils.config import FULL
 
-OFF = replace(FULL, rgb_permutation=0, blend=0, mixup=0, cutblur=0, brightness_contrast=0)
+OFF = replace(
+    FULL, rgb_permutation=0, blend=0, mixup=0, cutblur=0, brightness_contrast=0, unshuffle_stem=True
+)
 NAMES = ("rgb_permutation", "blend", "mixup", "brightness_contrast", "cutblur")
 
 
@@ -163,3 +165,11 @@ def test_augmentations_are_chosen_independently() -> None:
     chosen = np.array([[drawn.get(name, nothing)["weight"] < 1 for name in names] for drawn in both])
     correlation = np.corrcoef(chosen[:, 0].ravel(), chosen[:, 1].ravel())[0, 1]
     assert abs(correlation) < 4 / chosen[:, 0].size ** 0.5
+
+
+def test_cutblurs_large_input_comes_back_unshuffled(pair) -> None:
+    hr, lr = pair
+    got, unshuffled = augment.augment(hr, lr, replace(OFF, cutblur=1), 3)
+    (drawn,) = augment.draw(replace(OFF, cutblur=1), 3, len(lr), lr.shape[-1])
+    assert torch.equal(got, hr) and unshuffled.shape == (len(lr), 48, *lr.shape[2:])
+    assert torch.equal(F.pixel_shuffle(unshuffled, 4), drawn(hr, lr)[1])

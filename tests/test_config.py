@@ -6,7 +6,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from sr_utils import config
-from sr_utils.config import DEMO, FULL, PROFILES, Config, Paths, configure
+from sr_utils.config import DEMO, FULL, PROFILES, Config, configure
+from sr_utils.paths import Paths
 
 
 @pytest.mark.parametrize(
@@ -39,11 +40,11 @@ def _other(field: str, value: object) -> object:
 
 
 def test_run_name_changes_with_every_field() -> None:
-    base = replace(FULL, ema_decay=0.5, gradient_clip=1.0, cutblur=0.5, brightness_contrast=0.5)
-    names = {base.run_name}
+    base = replace(FULL, ema_decay=0.5, gradient_clip=1.0, brightness_contrast=0.5, challenge=False)
+    names = {base.run_name, replace(base, unshuffle_stem=True, cutblur=0.5).run_name}
     for field in fields(Config):
         names.add(replace(base, **{field.name: _other(field.name, getattr(base, field.name))}).run_name)
-    assert len(names) == len(fields(Config)) + 1
+    assert len(names) == len(fields(Config)) - 1 + 2  # cutblur is tried with its stem
     assert replace(base).run_name == base.run_name
 
 
@@ -63,16 +64,29 @@ def test_the_reference_recipe() -> None:
 
 
 def test_network_arguments() -> None:
-    assert DEMO.network_arguments == {"num_blocks": 20, "init_gain": 1.0}
+    assert DEMO.network_arguments == {"num_blocks": 20, "init_gain": 1.0, "unshuffle_stem": False}
     assert replace(FULL, network="edsr", num_blocks=16).network_arguments == {"num_blocks": 16}
     assert replace(FULL, network="carn").network_arguments == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"cutblur": 0.5}, "set unshuffle_stem=True"),
+        ({"unshuffle_stem": True, "network": "edsr"}, "expected network msrresnet, got 'edsr'"),
+        ({"initial_weights": "checkpoints/some.safetensors"}, "the challenge forbids them"),
+    ],
+)
+def test_choices_that_exclude_each_other(changed: dict, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        replace(FULL, **changed)
 
 
 def test_configure_changes_what_is_given() -> None:
     assert configure("demo") is not None and configure("demo") == DEMO
     assert configure("full", total_steps=7, seed=None) == replace(FULL, total_steps=7)
-    with pytest.raises(ValueError, match="expected demo or full, got 'fast'"):
-        configure("fast")
+    with pytest.raises(ValueError, match="expected demo or full or fast or open, got 'slow'"):
+        configure("slow")
     with pytest.raises(TypeError, match="learnrate"):
         configure("demo", learnrate=1)
 

@@ -12,6 +12,8 @@ from sr_utils.networks import CARN, EDSR, MSRResNet, count_parameters, make_netw
         ("msrresnet", {"num_blocks": 20}, 1_812_995),
         ("msrresnet", {}, 1_812_995),
         ("msrresnet", {"num_blocks": 16}, 1_517_571),
+        ("msrresnet", {"num_blocks": 20, "unshuffle_stem": True}, 1_838_915),
+        ("msrresnet", {"num_blocks": 19, "unshuffle_stem": True}, 1_765_059),
         ("edsr", {}, 1_517_571),
         ("carn", {}, 1_111_875),
     ],
@@ -91,6 +93,16 @@ def test_msrresnet_is_bilinear_plus_what_it_learned() -> None:
     lr = torch.rand(1, 3, 6, 5)
     bilinear = nn.functional.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
     assert torch.equal(model(lr), bilinear)
+
+
+def test_behind_the_stem_an_lr_image_stands_for_its_nearest_enlargement() -> None:
+    model = MSRResNet(2, features=8, unshuffle_stem=True)
+    lr = torch.rand(2, 3, 6, 5)
+    enlarged = nn.functional.interpolate(lr, scale_factor=4, mode="nearest")
+    unshuffled = nn.functional.pixel_unshuffle(enlarged, 4)
+    torch.testing.assert_close(model(unshuffled), model(lr), rtol=0, atol=1e-6)
+    sharper = nn.functional.pixel_unshuffle(enlarged + 0.1 * torch.randn_like(enlarged), 4)
+    assert model(sharper).shape == (2, 3, 24, 20) and not torch.allclose(model(sharper), model(lr), atol=1e-3)
 
 
 def test_residuals_that_are_scaled_to_zero_leave_the_identity() -> None:

@@ -11,12 +11,14 @@ import nbformat
 import pytest
 from children import NOTEBOOK_STEPS as STEPS
 from nbclient import NotebookClient
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
 
 from sr_utils import submission
-from sr_utils.checkpoints import save_weights
-from sr_utils.config import Paths, configure
+from sr_utils.checkpoints import load_checkpoint, save_weights
+from sr_utils.config import configure
+from sr_utils.infer import read_manifest
 from sr_utils.networks import MSRResNet
+from sr_utils.paths import Paths
 from sr_utils.report import collect
 
 REPOSITORY = Path(__file__).parent.parent
@@ -94,6 +96,23 @@ def test_hand_in_passes_every_rule_and_is_packed(executed_project):
     assert "submission/source/sr_utils/train.py" in names and "submission/images/retina.png" in names
 
 
+def _edit_manifest(folder, **changes):
+    records = [record | changes for record in read_manifest(folder).values()]
+    (folder / "manifest.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def _edit_story(folder, network=None, **changes):
+    model, story = load_checkpoint(folder / "checkpoint.safetensors")
+    save_weights(folder / "checkpoint.safetensors", network or model, story | changes)
+
+
+def _blank_pages(path, count):
+    writer = PdfWriter()
+    for _ in range(count):
+        writer.add_blank_page(595.3, 841.9)
+    writer.write(path)
+
+
 BREAKS = {
     "number of images": lambda folder: (folder / "images" / "retina.png").unlink(),
     "names as the inputs": lambda folder: (folder / "images" / "retina.png").rename(
@@ -109,6 +128,16 @@ BREAKS = {
     "trainable parameters": lambda folder: save_weights(
         folder / "checkpoint.safetensors", MSRResNet(21), {"val_psnr_rgb_border4": {"astronaut": 27.0}}
     ),
+    "every image made by this checkpoint (attested)": lambda folder: _edit_manifest(folder, weights="0"),
+    "no ensemble (attested)": lambda folder: _edit_manifest(folder, ensemble=True),
+    "no initial weights (attested)": lambda folder: _edit_story(folder, initial_weights={"step": 1}),
+    "trained on the named store only (attested)": lambda folder: _edit_story(folder, data_fingerprint="0"),
+    "trained under the challenge's rules (attested)": lambda folder: _edit_story(
+        folder, config={"challenge": False, "profile": "open"}
+    ),
+    "validation PSNR in the report": lambda folder: _edit_story(folder, val_psnr_rgb_border4={"a": 99.99}),
+    "parameters in the report": lambda folder: _edit_story(folder, MSRResNet(19)),
+    "report of at most 5 A4 pages": lambda folder: _blank_pages(folder / "report.pdf", 6),
     "source code": lambda folder: shutil.rmtree(folder / "source"),
     "report": lambda folder: (folder / "report.pdf").unlink(),
 }
@@ -124,6 +153,19 @@ def test_a_broken_hand_in_fails_by_its_own_rule(executed_project, tmp_path, rule
     assert rule in [row.rule for row in rows if not row.passed]
     with pytest.raises(ValueError, match="No zip"):
         submission.pack(folder, rows)
+    assert not folder.with_suffix(".zip").exists()
+
+
+@pytest.mark.timeout(400)
+def test_a_folder_that_is_no_hand_in_is_told(executed_project, tmp_path):
+    folder = tmp_path / "submission"
+    with pytest.raises(ValueError, match="no hand-in"):
+        submission.check(folder)
+    shutil.copytree(executed_project[0] / "report" / "submission", folder)
+    for damage in ("[]", "{", '{"profile": "demo"}'):
+        (folder / "manifest.json").write_text(damage)
+        with pytest.raises(ValueError, match=r"no hand-in, or damaged.*notebook 07"):
+            submission.check(folder)
 
 
 @pytest.mark.timeout(400)
@@ -138,6 +180,24 @@ def test_every_cell_can_be_run_again(executed_project, path):
         doubled += [cell, nbformat.v4.new_code_cell(cell.source)]
     notebook.cells = doubled
     NotebookClient(notebook, timeout=200, kernel_name="python3").execute(cwd=str(path.parent))
+
+
+@pytest.mark.timeout(400)
+def test_notebook_03_draws_the_log_of_a_run_that_trains_elsewhere(executed_project, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(executed_project[0], root)
+    run = Paths(root).run(configure("demo", total_steps=STEPS).run_name)
+    lines = (run / "log.jsonl").read_text().splitlines(keepends=True)
+    (run / "log.jsonl").write_text("".join(lines[:-1]))  # not yet at its end
+    (run / "state.pt").unlink()
+    notebook = nbformat.read(REPOSITORY / "notebooks" / "03_train.ipynb", 4)
+    cell = next(c for c in code_cells(notebook) if "parameters" in c.metadata.get("tags", []))
+    cell.source += f"\nSTEPS = {STEPS}\nROOT = {str(root)!r}\nTRAIN = False"
+    NotebookClient(notebook, timeout=200, kernel_name="python3").execute(cwd=str(root))
+    assert (
+        not (run / "state.pt").exists()
+        and len((run / "log.jsonl").read_text().splitlines()) == len(lines) - 1
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from sr_utils import images, sources
-from sr_utils.config import PROFILES, Paths
+from sr_utils.config import PROFILES
+from sr_utils.paths import Paths
 from sr_utils.sources import Pair, find_pairs, list_images, read_pair
 
 DEMO = PROFILES["demo"]
@@ -161,6 +162,27 @@ def test_full_profile_reads_mini_div2k(photo_folder, tmp_path: Path) -> None:
         assert (pair.name, pair.lr.name) == (split, f"{split}x4.png")
     photo_folder("data/mini-DIV2K/test_LR", {"0901.png": (2, 3)})
     assert [path.name for path in sources.find_test_images(FULL, Paths(tmp_path))] == ["0901.png"]
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_open_profile_keeps_every_eighth_photo_aside(
+    photo_folder, tmp_path: Path, monkeypatch, by_variable: bool
+) -> None:
+    config, paths = PROFILES["open"], Paths(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"train.photos is not a folder"):
+        sources.find_split(config, paths, "val")
+    where = "elsewhere" if by_variable else "data"
+    if by_variable:
+        monkeypatch.setenv("SR_DATA", str(tmp_path / where))
+    photos = photo_folder(f"{where}/train/photos", {f"{n:02}.png": (660, 12) for n in range(10)})
+    photo_folder(f"{where}/train/more", {"00.png": (8, 8)})
+    val = sources.find_split(config, paths, "val")
+    assert [pair.name for pair in val] == ["00", "08"]
+    np.testing.assert_array_equal(val[0].hr, images.read_image(photos / "00.png")[10:650])  # its centre
+    train = [pair.name for pair in sources.find_split(config, paths, "train")]
+    assert train == ["more_00", *(f"photos_{n:02}" for n in range(10) if n not in (0, 8))]
+    test = photo_folder(f"{where}/DIV2K_test_LR", {"0901.png": (3, 4)})
+    assert sources.find_test_images(config, paths) == [test / "0901.png"]
 
 
 def test_demo_test_images_are_a_quarter_and_made_once(tmp_path: Path) -> None:

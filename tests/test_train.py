@@ -13,16 +13,18 @@ import torch
 
 from sr_utils import checkpoints, images, metrics, sources
 from sr_utils import train as training
-from sr_utils.config import FULL, PROFILES, Config, Paths
+from sr_utils.config import FULL, PROFILES, Config
 from sr_utils.infer import super_resolve
 from sr_utils.lmdb_store import build_store
+from sr_utils.paths import Paths
+from sr_utils.recipe import learning_rate_at
 from sr_utils.run_state import PATIENCE
-from sr_utils.train import learning_rate_at, read_log, train
+from sr_utils.train import read_log, train
 
 TINY = replace(
     PROFILES["demo"], num_blocks=1, sub_image=32, sub_image_step=16, hr_patch_size=16, batch_size=2,
     total_steps=12, warmup_steps=2, log_every=2, validate_every=4, save_every=3, precision="float32",
-    blend=0.5, mixup=0.5, ema_decay=0.8,
+    blend=0.5, mixup=0.5, ema_decay=0.8, optimizer="adam",
 )  # fmt: skip
 
 
@@ -321,6 +323,33 @@ def test_a_gradient_that_stays_non_finite_stops_the_run(project: Paths, monkeypa
     assert all(torch.isfinite(value).all() for value in state["model"].values())
 
 
+def test_muon_resumes_bit_for_bit(project: Paths, trained) -> None:
+    config = replace(TINY, optimizer="muon")
+
+    def fail(record: dict) -> None:
+        if record["step"] == 8:
+            raise _StopError
+
+    with pytest.raises(_StopError):
+        train(config, project, fail)
+    _assert_equal_runs(train(config, project), trained(config))
+
+
+def test_initial_weights_are_taken_over_and_told(project: Paths) -> None:
+    first = train(replace(TINY, total_steps=4), project)
+    name = str((first / "last.safetensors").relative_to(project.root))
+    config = replace(TINY, total_steps=1, learning_rate=1e-9, challenge=False, initial_weights=name)
+    second = train(config, project)
+    (before, story), (after, told) = (
+        checkpoints.load_checkpoint(folder / "last.safetensors") for folder in (first, second)
+    )
+    for name, value in before.state_dict().items():
+        torch.testing.assert_close(after.state_dict()[name], value, rtol=0, atol=1e-8)
+    assert told["initial_weights"] == story and told["initial_weights"]["step"] == 4
+    with pytest.raises(ValueError, match=r"holds msrresnet .*'num_blocks': 1.*trains msrresnet .*blocks': 2"):
+        train(replace(config, num_blocks=2), project)
+
+
 @pytest.mark.parametrize("blocks", [21, 40])
 def test_networks_over_the_limit_need_challenge_off(project: Paths, blocks: int) -> None:
     with pytest.raises(ValueError, match=r"parameters; the challenge allows fewer than 1,821,085"):
@@ -369,7 +398,14 @@ def test_a_missing_store_names_its_notebook(tmp_path: Path, photo_folder) -> Non
 
 @pytest.mark.parametrize(
     "changed",
-    [{"network": "edsr"}, {"network": "carn"}, {"loss": "mse"}, {"loss": "charbonnier", "precision": "bf16"}],
+    [
+        {"network": "edsr"},
+        {"network": "carn"},
+        {"loss": "mse"},
+        {"optimizer": "muon", "precision": "bf16"},
+        {"loss": "charbonnier", "precision": "bf16"},
+        {"cutblur": 0.6, "unshuffle_stem": True},
+    ],
 )
 def test_other_choices_train_too(project: Paths, changed: dict) -> None:
     config = replace(TINY, total_steps=3, validation_images=1, brightness_contrast=0.5, **changed)

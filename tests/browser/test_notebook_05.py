@@ -10,8 +10,9 @@ from test_compare_browser import View
 
 from sr_utils import images, sources
 from sr_utils.checkpoints import load_checkpoint
-from sr_utils.config import Paths, configure
+from sr_utils.config import configure
 from sr_utils.infer import super_resolve
+from sr_utils.paths import Paths
 
 pytestmark = pytest.mark.browser
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_compare_models.ipynb"

@@ -1,0 +1,116 @@
+"""Enlarging: against a plain float32 whole-image forward, tile sizes, and a folder of test images."""
+
+import argparse
+import functools
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import measure
+import numpy as np
+import torch
+
+from sr_utils import images, sources
+from sr_utils.device import choose_device
+from sr_utils.infer import super_resolve, super_resolve_folder
+from sr_utils.networks import MSRResNet
+from sr_utils.tiles import AUTO_TILE
+
+COMMAND = "python bench/bench_inference.py"
+SMALL, LARGE = (339, 510), (1356, 2040)  # LR height and width: a DIV2K test input, and a whole DIV2K photo
+TILES = (64, 96, 128, 192, 256, None)
+
+
+def plain(image: np.ndarray) -> np.ndarray:
+    """As a textbook writes it: float32, the whole image at once."""
+    lr = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous().float() / 255
+    with torch.no_grad():
+        sr = MODEL(lr)
+    return (sr[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def ours(image: np.ndarray, tile: int | str | None = "auto") -> np.ndarray:
+    """What users call."""
+    return super_resolve(MODEL, image, tile=tile)
+
+
+MODEL = MSRResNet().eval()
+CONTESTANTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"plain": plain, "ours": ours}
+CONTESTANTS |= {f"tile {tile}": functools.partial(ours, tile=tile) for tile in TILES}
+
+
+def contest(name: str, size: tuple[int, int]) -> dict[str, float]:
+    """Median seconds of three runs after a warm-up, and the MB that they took beside the network."""
+    image = np.random.default_rng(0).integers(256, size=(*size, 3), dtype=np.uint8)
+    began_with = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    seconds = []
+    for _ in range(4):
+        began = time.perf_counter()
+        CONTESTANTS[name](image)
+        seconds.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return {"seconds": statistics.median(seconds[1:]), "memory": peak - began_with}
+
+
+def child(name: str, size: tuple[int, int]) -> dict[str, float]:
+    """One contest in a process of its own."""
+    command = [sys.executable, __file__, "--contestant", name, *map(str, size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Run all claims; contestants take turns, each in a fresh process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--contestant", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.contestant:
+        name, *size = arguments.contestant
+        print(json.dumps(contest(name, (int(size[0]), int(size[1])))))
+        return
+    tell = functools.partial(measure.tell, command=COMMAND)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
+    for _ in range(arguments.rounds):
+        for name, results in found.items():
+            results.append(child(name, SMALL))
+    seconds = {name: statistics.median(one["seconds"] for one in results) for name, results in found.items()}
+    memory = {name: statistics.median(one["memory"] for one in results) for name, results in found.items()}
+    told = f"MSRResNet-20, 510×339 → 2040×1356; {choose_device().description}"
+    ratio = seconds["plain"] / seconds["ours"]
+    tell("×4 of one image: times a plain float32 whole-image forward", ratio, "×", target=5,
+         baseline=f"{seconds['plain']:.2f} s against {seconds['ours']:.2f} s; {told}")  # fmt: skip
+    share = 100 * memory["ours"] / memory["plain"]
+    tell("×4 of one image: share of the plain forward's peak memory", share, "%", target=50, at_most=True,
+         baseline=f"{memory['plain']:.0f} MB against {memory['ours']:.0f} MB; {told}")  # fmt: skip
+    for tile in TILES:
+        tell(f"×4 of one image with tiles of {tile or 'the whole image'}", seconds[f"tile {tile}"], "s",
+             baseline=f"{memory[f'tile {tile}']:.0f} MB; the default is {AUTO_TILE}; {told}")  # fmt: skip
+    # The bound: as many multiplications without overlap, at the speed of a whole small image.
+    bound = seconds["tile None"] * LARGE[0] * LARGE[1] / (SMALL[0] * SMALL[1])
+    large = child("ours", LARGE)["seconds"]
+    tell("×4 of 2040×1356 in tiles: times the arithmetic bound", large / bound, "×",
+         baseline=f"{large:.1f} s against {bound:.1f} s: 16 whole images of 510×339")  # fmt: skip
+    folder = Path(os.environ.get("SR_DATA", "none")) / "DIV2K_test_LR"
+    if not folder.is_dir():
+        print("80 test images: skipped, SR_DATA names no folder with DIV2K_test_LR")
+        return
+    files = sources.list_images(folder)
+    with tempfile.TemporaryDirectory() as out:
+        began = time.perf_counter()
+        super_resolve_folder(MODEL, files, out)
+        minutes = (time.perf_counter() - began) / 60
+        size = images.read_header(Path(out) / f"{files[0].stem}.png")
+    told = f"{len(files)} images like {files[0].name} → {size.width}×{size.height}, PNG in and out"
+    tell("80 test images: wall time", minutes, "minutes", target=3, at_most=True, baseline=told)
+
+
+if __name__ == "__main__":
+    main()

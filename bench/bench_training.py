@@ -1,0 +1,163 @@
+"""One training step: ours against a plain float32 loop and against the machine's own speed; loop, memory."""
+
+import argparse
+import functools
+import itertools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import measure
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from sr_utils import images
+from sr_utils.batches import PatchSampler
+from sr_utils.config import FULL, Config
+from sr_utils.device import choose_device
+from sr_utils.lmdb_store import build_store
+from sr_utils.networks import MSRResNet
+from sr_utils.paths import Paths
+from sr_utils.sub_images import open_store
+from sr_utils.train import train
+
+COMMAND = "python bench/bench_training.py"
+STEPS, WARM_UP = 8, 3
+
+
+def plain(sampler: PatchSampler) -> Callable[[int], None]:
+    """A step as a textbook writes it: float32, PyTorch's defaults; our pairs, so reading plays no part."""
+    model = MSRResNet()
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, betas=(0.9, 0.99))
+
+    def step(number: int) -> None:
+        batch = (torch.from_numpy(side) for side in sampler.batch(number))
+        lr, hr = (side.permute(0, 3, 1, 2).contiguous().float() / 255 for side in batch)
+        optimizer.zero_grad()
+        loss = F.l1_loss(model(lr), hr)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def bare(sampler: PatchSampler) -> Callable[[int], None]:
+    """Forward, backward and optimiser as our loop runs them, on one batch that is already there."""
+    device = choose_device()
+    model = MSRResNet().to(device.device, memory_format=device.memory_format)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, betas=(0.9, 0.99), fused=True)
+    lr, hr = (images.to_tensor(batch, device.device) for batch in sampler.batch(0))
+    lr = lr.contiguous(memory_format=device.memory_format)
+
+    def step(_: int) -> None:
+        with device.autocast():
+            sr = model(lr)
+        optimizer.zero_grad(set_to_none=True)
+        F.l1_loss(sr, hr).backward()
+        optimizer.step()
+
+    return step
+
+
+def matrix_product(_: PatchSampler) -> Callable[[int], None]:
+    """A large product of bf16 matrices: what the machine's convolutions could reach."""
+    choose_device()
+    matrix = torch.rand(4096, 4096).bfloat16()
+    return lambda _: torch.mm(matrix, matrix)
+
+
+def ours(config: Config, paths: Paths) -> list[float]:
+    """Seconds of each step of `sr_utils.train`, as its own log tells them."""
+    seconds: list[float] = []
+    train(config, paths, lambda record: seconds.append(record["seconds"]), fresh=True)
+    return [later - earlier for earlier, later in itertools.pairwise(seconds)]
+
+
+def contest(name: str, root: Path, batch_size: int) -> dict[str, float]:
+    """Median seconds per step and peak memory in GB of one contestant, in a process of its own."""
+    steps = WARM_UP + (STEPS if batch_size == 16 else 1)  # larger ones are asked for their memory alone
+    config = replace(
+        FULL, batch_size=batch_size, total_steps=steps, log_every=1, validation_images=1,
+        validate_every=10**6, save_every=10**6,
+    )  # fmt: skip
+    paths = Paths(root, val_hr=root / "HR", val_lr=root / "LR")
+    if name == "ours":
+        seconds = ours(config, paths)[WARM_UP - 1 :]
+    else:
+        store = open_store(paths.store("full"))
+        step = {"plain": plain, "bare": bare, "matrix product": matrix_product}[name](
+            PatchSampler(store, hr_patch_size=128, batch_size=batch_size, seed=0)
+        )
+        seconds = []
+        for number in range(steps):
+            began = time.perf_counter()
+            step(number)
+            seconds.append(time.perf_counter() - began)
+        seconds = seconds[WARM_UP:]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return {"seconds": statistics.median(seconds), "peak": peak}
+
+
+def main() -> None:
+    """Run all claims; contestants take turns, each in a fresh process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--contestant", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.contestant:
+        name, root, batch_size = arguments.contestant
+        print(json.dumps(contest(name, Path(root), int(batch_size))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        build_store(measure.make_photos(root, 4), Paths(root).store("full"))
+        run(root, arguments.rounds)
+
+
+def child(name: str, root: Path, batch_size: int = 16) -> dict[str, float]:
+    """One contest in a child process."""
+    command = [sys.executable, __file__, "--contestant", name, str(root), str(batch_size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run(root: Path, rounds: int) -> None:
+    """All claims."""
+    tell = functools.partial(measure.tell, command=COMMAND)
+    results: dict[str, list[dict[str, float]]] = {"plain": [], "ours": [], "bare": [], "matrix product": []}
+    for _ in range(rounds):
+        for name, found in results.items():
+            found.append(child(name, root))
+    seconds = {name: statistics.median(one["seconds"] for one in found) for name, found in results.items()}
+    peak = {name: statistics.median(one["peak"] for one in found) for name, found in results.items()}
+    told = f"MSRResNet-20, batch 16, HR patch 128; {choose_device().description}"
+    tell("training step: times a plain float32 loop", seconds["plain"] / seconds["ours"], "×", target=3.2,
+         baseline=f"{seconds['plain']:.2f} s against {seconds['ours']:.3f} s; {told}")  # fmt: skip
+    with FlopCounterMode(display=False) as counter:
+        F.l1_loss(MSRResNet()(torch.rand(16, 3, 32, 32)), torch.rand(16, 3, 128, 128)).backward()
+    rate = counter.get_total_flops() / seconds["ours"] / 1e9
+    product = 2 * 4096**3 / seconds["matrix product"] / 1e9
+    tell("training step: share of the bf16 matrix-product rate", 100 * rate / product, "%", target=80,
+         baseline=f"{rate:.0f} of {product:.0f} GFLOP/s (4096×4096); {told}")  # fmt: skip
+    overhead = 100 * (seconds["ours"] / seconds["bare"] - 1)
+    tell("training loop: overhead beyond forward, backward, optimiser", overhead, "%", target=3, at_most=True,
+         baseline=f"{seconds['ours']:.3f} s against {seconds['bare']:.3f} s; {told}")  # fmt: skip
+    tell("training step: peak memory of the process", peak["ours"], "GB",
+         baseline=f"plain float32: {peak['plain']:.2f} GB; {told}")  # fmt: skip
+    large = child("ours", root, 64)["peak"]
+    fits = int(16 + (8 - peak["ours"]) / (large - peak["ours"]) * 48) // 8 * 8
+    while (taken := child("ours", root, fits)["peak"]) > 8:
+        fits -= 8
+    tell("training step: largest batch that fits 8 GB", fits, "pairs", baseline=f"{taken:.2f} GB; {told}")
+
+
+if __name__ == "__main__":
+    main()

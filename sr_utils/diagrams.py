@@ -1,0 +1,75 @@
+"""The networks as pictures: boxes along the data flow, arcs for what skips ahead."""
+
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from sr_utils.figures import INK, PAGE_WIDTH, STYLE, color
+
+FILLS = {"conv": "#D9E6F2", "block": "#D9E6F2", "cascade": "#D9E6F2", "R": "#D9E6F2", "1×1": "#F7E3C3"}
+STRIDE = 1.35  # from box to box, in widths of a box
+
+
+def draw_architectures() -> Figure:
+    """MSRResNet and CARN: whole networks, and what their boxes hold."""
+    chains = {
+        "MSRResNet-20: residual blocks, added to the bilinear ×4 image":
+            "LR conv block|1 … block|20 conv|↑2 conv|↑2 conv conv SR",
+        "its block: no batch norm": "in conv ReLU conv + out",
+        "CARN: its cascades cascade (global)":
+            "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR",
+        "its cascade (local); R is conv – ReLU – conv, + its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
+    }  # fmt: skip
+    with plt.rc_context(STYLE):
+        figure, grid = plt.subplots(4, 1, figsize=(PAGE_WIDTH, 4.2), squeeze=False, layout="constrained")
+    plt.close(figure)
+    for axes, (title, chain) in zip(grid[:, 0], chains.items(), strict=True):
+        axes.set_title(title, fontsize=8, loc="left", color=INK)
+        axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-0.5, 1.7))
+        axes.set_axis_off()
+        _draw_chain(axes, chain.split())
+    whole, block, carn, cascade = grid[:, 0]
+    _draw_skip(whole, 0, 9, color("bicubic"))
+    _draw_skip(block, 0, 4, color("MSRResNet-20"))
+    _draw_cascade(carn, entry=1)
+    _draw_cascade(cascade, entry=0)
+    return figure
+
+
+def _draw_chain(axes: Axes, labels: list[str]) -> None:
+    for number, label in enumerate(labels):
+        corner, fill = (number * STRIDE - 0.5, -0.4), FILLS.get(label.split("|")[0], "#FFFFFF")
+        axes.add_patch(
+            FancyBboxPatch(corner, 1, 0.8, "round,pad=0,rounding_size=0.1", fc=fill, ec=INK, lw=0.7)
+        )
+        text = label.replace("|", "\n")
+        axes.text(number * STRIDE, 0, text, ha="center", va="center", fontsize=6, color=INK)
+    for start, end in pairwise(range(len(labels))):
+        _draw_arrow(axes, (start * STRIDE + 0.5, 0), (end * STRIDE - 0.5, 0), INK)
+
+
+def _draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], ink: str) -> None:
+    arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=6, color=ink, lw=0.9)
+    arrow.shrinkA = arrow.shrinkB = 0
+    axes.add_patch(arrow)
+
+
+def _draw_skip(axes: Axes, start: int, end: int, ink: str, shift: float = 0.0) -> None:
+    """From above one box to above a later one, the higher the farther."""
+    left, right = start * STRIDE + shift, end * STRIDE - 0.25 + shift
+    height = 0.55 + 0.1 * (end - start) + 0.3 * shift
+    axes.plot([left, left, right], [0.4, height, height], color=ink, lw=0.9)
+    _draw_arrow(axes, (right, height), (right, 0.4), ink)
+
+
+def _draw_cascade(axes: Axes, entry: int) -> None:
+    """The entry and every unit so far, into each 1×1 convolution."""
+    for fusion in (2, 4, 6):
+        for source in (0, 1, 3):
+            if source < fusion - 1:
+                _draw_skip(
+                    axes, entry + source, entry + fusion, color("CARN"), shift=0.08 * (fusion - source)
+                )

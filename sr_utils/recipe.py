@@ -1,0 +1,36 @@
+"""What a step minimises, and how far it goes: the losses and the learning rate."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from sr_utils.config import Config
+
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "l1": F.l1_loss,
+    "mse": F.mse_loss,
+    "charbonnier": lambda sr, hr: torch.sqrt((sr - hr) ** 2 + 1e-6).mean(),  # L1, smooth within 1e-3 of 0
+}
+
+
+def learning_rate_at(config: Config, step: int) -> float:
+    """The step size at `step`, a pure function.
+
+    "cosine_restarts" falls from `learning_rate` to `min_learning_rate` along a half cosine of
+    `restart_period` steps and starts again; "one_cycle" rises linearly over `warmup_steps`, then falls along
+    one half cosine to the end of the run; "constant" stays.
+
+    Source: Loshchilov & Hutter, "SGDR", 2017; Smith & Topin, "Super-convergence", 2018.
+    """
+    if config.schedule == "constant":
+        return config.learning_rate
+    if config.schedule == "cosine_restarts":
+        progress = step % config.restart_period / config.restart_period
+    elif step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    else:
+        progress = (step - config.warmup_steps) / max(1, config.total_steps - config.warmup_steps)
+    share = 0.5 * (1 + math.cos(math.pi * progress))
+    return config.min_learning_rate + share * (config.learning_rate - config.min_learning_rate)

@@ -1,0 +1,74 @@
+"""An image through a network in tiles with overlaps: the whole-image result in bounded memory."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from sr_utils import images
+from sr_utils.config import SCALE
+from sr_utils.device import Device, choose_device
+
+Tile = int | Literal["auto"] | None
+Box = tuple[int, int, int, int]
+AUTO_TILE = 128  # LR pixels; bench/bench_inference.py compares sizes
+
+
+def iterate_tiles(
+    model: nn.Module, image: np.ndarray, tile: Tile, precision: str, overlap: int | None
+) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
+    """(place in the ×4 image, float32 (3, 4h, 4w)) of every tile; tiles shrink where a GPU's memory ends."""
+    if not (tile in ("auto", None) or (isinstance(tile, int) and tile >= 1)):
+        raise ValueError(f"tile: expected 'auto', None or a positive number of LR pixels, got {tile!r}.")
+    height, width = image.shape[:2]
+    side = max(height, width) if tile is None else AUTO_TILE if tile == "auto" else tile
+    if overlap is None:
+        overlap = getattr(model, "receptive_field", None)
+        if overlap is None and side < max(height, width):
+            raise ValueError(f"{type(model).__name__} has no receptive_field: pass overlap= in LR pixels.")
+    device = choose_device(precision)
+    model = model.to(device.device, memory_format=device.memory_format).eval()
+    waiting = _cut((0, 0, height, width), side)
+    while waiting:
+        try:
+            done = _one_tile(model, image, device, waiting[0], overlap or 0)
+        except torch.OutOfMemoryError:
+            side = min(side, max(height, width)) // 2
+            if side < 16:
+                raise
+            print(f"out of GPU memory: going on with tiles of {side} LR pixels")
+            waiting = [part for box in waiting for part in _cut(box, side)]
+            continue
+        yield done
+        waiting.pop(0)
+
+
+def _cut(box: Box, side: int) -> list[Box]:
+    """Boxes (top, left, bottom, right) of at most `side` pixels that fill a box."""
+    top, left, bottom, right = box
+    return [
+        (row, column, min(row + side, bottom), min(column + side, right))
+        for row in range(top, bottom, side)
+        for column in range(left, right, side)
+    ]
+
+
+def _one_tile(
+    model: nn.Module, image: np.ndarray, device: Device, box: Box, overlap: int
+) -> tuple[tuple[slice, slice], torch.Tensor]:
+    top, left, bottom, right = box
+    above, before = max(top - overlap, 0), max(left - overlap, 0)
+    lr = images.to_tensor(image[above : bottom + overlap, before : right + overlap], device.device)[None]
+    with device.autocast():
+        sr = model(lr.contiguous(memory_format=device.memory_format)).float()[0]
+    expected = tuple(SCALE * size for size in lr.shape[-2:])
+    if sr.shape[-2:] != expected:
+        raise ValueError(
+            f"{type(model).__name__}: expected an output of {expected}, got {tuple(sr.shape[-2:])}."
+        )
+    rows = slice(SCALE * (top - above), SCALE * (bottom - above))
+    columns = slice(SCALE * (left - before), SCALE * (right - before))
+    place = slice(SCALE * top, SCALE * bottom), slice(SCALE * left, SCALE * right)
+    return place, sr[:, rows, columns]

@@ -1,0 +1,82 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sr_utils import checkpoints
+from sr_utils.distributed import Group, join
+from sr_utils.lmdb_store import build_store
+from sr_utils.train import read_log
+
+CHANGES = {
+    "num_blocks": 2, "sub_image": 32, "sub_image_step": 16, "hr_patch_size": 16, "batch_size": 4,
+    "total_steps": 20, "warmup_steps": 2, "log_every": 5, "validate_every": 10, "save_every": 10,
+    "precision": "float32", "blend": 0.5, "mixup": 0.5, "learning_rate": 2e-4, "loss": "charbonnier",
+}  # fmt: skip
+FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in CHANGES.items()]
+
+
+@pytest.fixture
+def start(tmp_path: Path, photo_folder, make_photo):
+    """start(name, *launcher, extra=()): a run of FLAGS in a project of its own, and what it printed."""
+    val = photo_folder("val", {"v.png": (24, 32)})
+    pairs = [(name, make_photo(48, 48, seed), None) for seed, name in enumerate(("a", "b"), 5)]
+
+    def run(
+        name: str, *launcher: str, extra: tuple[str, ...] = ()
+    ) -> tuple[Path, subprocess.CompletedProcess]:
+        root = tmp_path / name
+        if not root.exists():
+            build_store(pairs, root / "data" / "demo" / "train", sub_image=32, step=16)
+            (root / "data" / "paths.json").write_text(json.dumps({"val_hr": str(val)}))
+        command = [
+            sys.executable,
+            *launcher,
+            "-m",
+            "sr_utils.train",
+            "--profile=demo",
+            f"--root={root}",
+            *FLAGS,
+            *extra,
+        ]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        return next((root / "checkpoints").glob("*"), root), done
+
+    return run
+
+
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def test_two_processes_train_the_run_of_one(start) -> None:
+    (one, done), (two, done_too) = start("one"), start("two", *TWO)
+    assert done.returncode == 0 and done_too.returncode == 0, done.stderr + done_too.stderr
+    assert "2 processes" in done_too.stdout and done_too.stdout.count("parameters") == 1
+    ours, theirs = (checkpoints.load_state(folder / "state.pt") for folder in (one, two))
+    assert ours["step"] == theirs["step"] == 20 and len(read_log(two)) == 4
+    for part in ("model", "ema"):
+        for name, value in ours[part].items():
+            torch.testing.assert_close(theirs[part][name], value, rtol=0, atol=1e-6)
+    for mine, other in zip(read_log(one), read_log(two), strict=True):
+        assert mine["loss"] == pytest.approx(other["loss"], abs=1e-6)
+    _, again = start("two", *TWO)
+    assert again.returncode == 0 and "This run is complete" in again.stdout
+
+
+def test_a_batch_that_cannot_be_shared_is_told(start) -> None:
+    _, done = start("odd", *TWO, extra=("--batch-size=3",))
+    assert done.returncode != 0 and "expected a multiple of the 2 processes, got 3" in done.stderr
+
+
+def test_slices_are_disjoint_and_complete(monkeypatch) -> None:
+    batch = torch.arange(12).reshape(6, 2)
+    shares = [Group(rank, 3).take(batch) for rank in range(3)]
+    assert all(len(share) == 2 for share in shares)
+    assert sorted(torch.cat(shares)[:, 0].tolist()) == batch[:, 0].tolist()
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join() == Group(0, 1) and torch.equal(join().take(batch), batch)

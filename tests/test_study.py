@@ -1,0 +1,60 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from sr_utils import study
+from sr_utils.study import ARMS, BASE, arm_config, compare_arms
+
+
+def _table(gains: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Rows of arms that gain these dB (seeds, photos) over photos of very different PSNR."""
+    base = np.linspace(20, 35, 8)
+    return pd.DataFrame(
+        [
+            {"arm": arm, "seed": seed, "photo": f"p{photo}", "psnr": base[photo] + gain[seed, photo]}
+            for arm, gain in gains.items()
+            for seed in range(3)
+            for photo in range(8)
+        ]
+    )
+
+
+def test_gains_and_their_intervals() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.02, (4, 3, 8))
+    result = compare_arms(
+        _table(
+            {
+                "flips and rotations": noise[0] * 0,
+                "RGB permutation": noise[0] * 0 + 0.03,
+                "Blend": noise[1] - 0.1,
+                "MSE": noise[2],
+                "16 blocks": noise[3] - 0.2,
+                "EDSR": noise[3] - 0.15,
+            }
+        )
+    )
+    row = result.loc["RGB permutation"]
+    assert row[["gain in dB", "from", "to"]].to_list() == pytest.approx([0.03] * 3)
+    assert (row["at this budget"], row["seeds"]) == ("helps", 3)
+    assert result.loc["Blend", "at this budget"] == "hurts"
+    assert result.loc["MSE", "at this budget"] == "not decidable"
+    assert result.loc["MSE", "from"] < result.loc["MSE", "gain in dB"] < result.loc["MSE", "to"]
+    assert result.loc["EDSR", "against"] == "16 blocks"
+    assert result.loc["EDSR", "gain in dB"] == pytest.approx(0.05)
+    assert "CARN" not in result.index  # not run
+
+
+def test_photos_and_seeds_are_paired() -> None:
+    """A constant gain on photos that differ by 15 dB and on seeds that differ by 0.5 dB is certain."""
+    seeds = np.array([[0.0], [0.5], [-0.3]]) + np.zeros(8)
+    result = compare_arms(_table({"flips and rotations": seeds, "MSE": seeds - 0.01}))
+    assert result.loc["MSE", ["from", "to"]].to_list() == pytest.approx([-0.01, -0.01])
+
+
+def test_every_arm_is_a_valid_run_of_its_own() -> None:
+    names = {arm_config(arm, seed).run_name for arm in ARMS for seed in study.SEEDS}
+    assert len(names) == len(ARMS) * len(study.SEEDS)
+    assert arm_config("flips and rotations", 0) == BASE
+    assert all(other is None or other in ARMS for _, other in ARMS.values())
+    with pytest.raises(ValueError, match="arm: expected one of"):
+        arm_config("CutMix", 0)

@@ -1,0 +1,93 @@
+"""The shipped networks, and the command that makes them."""
+
+import importlib.util
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors
+import torch
+
+from sr_utils import checkpoints, images
+from sr_utils.paths import Paths
+
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))
+
+
+@pytest.fixture
+def make_weights(tmp_path: Path, monkeypatch, photo_folder):
+    """The module, with one tiny recipe, in a project of its own with photos and benchmarks."""
+    spec = importlib.util.spec_from_file_location("make_weights", CHECKPOINTS / "make_weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    tiny = replace(
+        module.EQUAL, num_blocks=1, sub_image=32, sub_image_step=16, hr_patch_size=16, batch_size=2,
+        total_steps=6, warmup_steps=2, log_every=2, validate_every=3, save_every=6,
+    )  # fmt: skip
+    monkeypatch.setattr(module, "RECIPES", {"tiny": tiny})
+    photo_folder("train/photos", {f"{n:02}.png": (48, 40) for n in range(10)})
+    photo_folder("train/more", {"a.png": (33, 40), "small.png": (12, 40)})
+    for name in ("Set5", "Set14"):
+        for hr in photo_folder(f"{name}/HR", {"butterfly.png": (32, 24), "x.png": (28, 20)}).iterdir():
+            lr = images.resize_bicubic(images.read_image(hr), 0.25)
+            images.write_image(tmp_path / name / "LR_bicubic_x4" / f"{hr.stem}x4.png", lr)
+    monkeypatch.setenv("SR_DATA", str(tmp_path))
+    home = tmp_path / "project" / "checkpoints"
+    home.mkdir(parents=True)
+    (home / "README.md").write_text("before\n<!-- results -->\nold\n<!-- end -->\nafter\n")
+    monkeypatch.setattr(module, "HERE", home)
+    return module
+
+
+def test_a_network_is_made_measured_and_replaced_only_by_a_better_one(
+    make_weights, tmp_path: Path, capsys
+) -> None:
+    paths = Paths(tmp_path / "project")
+    make_weights.make("tiny", paths)
+    shipped = tmp_path / "project" / "checkpoints" / "tiny.safetensors"
+    content = shipped.read_bytes()
+    _, story = checkpoints.load_checkpoint(shipped)
+    assert abs(story["half_precision_costs_db"]) < 0.01 and len(story["val_psnr_rgb_border4"]) == 2
+    assert "wrote tiny.safetensors" in capsys.readouterr().out
+    make_weights.make("tiny", paths)  # equal: not better by 0.03 dB
+    assert shipped.read_bytes() == content and "wrote" not in capsys.readouterr().out
+    make_weights.measure(paths)
+    card = (shipped.parent / "README.md").read_text()
+    assert card.startswith("before\n<!-- results -->\n| photos | method | PSNR dB (RGB, border 4)")
+    assert card.endswith("|\n<!-- end -->\nafter\n") and "old" not in card
+    assert card.count("| bicubic |") == card.count("| tiny |") == 2
+    assert (shipped.parent / "results.csv").read_text().count("\n") == 5
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_files_are_light_and_tell_their_story(path: Path) -> None:
+    assert path.stat().st_size <= 4e6
+    with safetensors.safe_open(path, "pt") as file:
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
+    _, story = checkpoints.load_checkpoint(path)
+    assert story["config"]["profile"] == "open" and story["config"]["challenge"] is False  # 07 refuses it
+    assert abs(story["half_precision_costs_db"]) < 0.001
+    assert story["training_seconds"] > 600 and len(story["data_fingerprint"]) == 64
+    assert path.stem in (CHECKPOINTS / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no network is shipped yet")
+def test_the_cards_table_is_that_of_the_shipped_files(
+    make_weights, tmp_path: Path, monkeypatch, sr_data
+) -> None:
+    """Set5 and Set14, measured again."""
+    monkeypatch.setenv("SR_DATA", str(sr_data))
+    for path in [*SHIPPED, CHECKPOINTS / "README.md"]:
+        shutil.copy(path, tmp_path / "project" / "checkpoints")
+    make_weights.measure(Paths(tmp_path / "project"))
+    again, told = (
+        pd.read_csv(folder / "results.csv", index_col=["photos", "method"])
+        for folder in (tmp_path / "project" / "checkpoints", CHECKPOINTS)
+    )
+    assert np.abs(again - told).to_numpy().max() < 0.005  # other processors round otherwise
+    for (photos, method), row in told.iterrows():
+        assert f"| {photos} | {method} | {round(row.iloc[0], 3)} |" in (CHECKPOINTS / "README.md").read_text()
