@@ -25,7 +25,7 @@ from sr_utils.train import train
 HERE = Path(__file__).parent
 EQUAL = replace(OPEN, total_steps=3000, warmup_steps=100, ema_decay=0.995)
 RECIPES = {
-    "msrresnet20_open": OPEN,
+    "msrresnet20_open": replace(OPEN, total_steps=4000, ema_decay=0.997),
     "msrresnet20_3000": EQUAL,
     "msrresnet16_3000": replace(EQUAL, num_blocks=16),
     "edsr_3000": replace(EQUAL, network="edsr", num_blocks=16),

@@ -29,12 +29,11 @@ def main() -> None:
         top, left, height, width = most_different_box(bicubic, hr, side=128)
         for method, image in (("bicubic", bicubic), (model.label, super_resolve(model, lr)), ("HR", hr)):
             rows[f"{pair.name} · {method}"] = image[top : top + height, left : left + width]
-    curves = json.loads((paths.root / "bench" / "curves.json").read_text())
-    for name, figure in (
-        ("before_after", draw_images(rows, columns=6, width=11)),
-        ("architecture", draw_architectures()),
-        ("time_to_psnr", draw_time_to_psnr(curves)),
-    ):
+    pictures = {"before_after": draw_images(rows, columns=6, width=11), "architecture": draw_architectures()}
+    curves = paths.root / "bench" / "curves.json"
+    if curves.exists():
+        pictures["time_to_psnr"] = draw_time_to_psnr(json.loads(curves.read_text()))
+    for name, figure in pictures.items():
         target = paths.root / "report" / "figures" / f"{name}.png"
         figure.savefig(target, dpi=90, bbox_inches="tight", metadata={"Software": None})
         print(f"wrote {target.relative_to(paths.root)}: {target.stat().st_size / 1e3:.0f} kB")
