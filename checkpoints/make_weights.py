@@ -16,7 +16,7 @@ import pandas as pd
 from sr_utils import checkpoints, images, sources
 from sr_utils.config import OPEN
 from sr_utils.infer import super_resolve
-from sr_utils.lmdb_store import build_store
+from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import evaluate, summarize
 from sr_utils.paths import Paths
 from sr_utils.run_state import validation_psnr
@@ -37,8 +37,7 @@ BETTER = 0.03  # dB on the held-aside photos, below which a shipped file is left
 def make(name: str, paths: Paths) -> None:
     """Train (or go on), and ship the best weights in half precision if they are better than what is there."""
     config, target = RECIPES[name], HERE / f"{name}.safetensors"
-    pairs = sources.find_split(config, paths, "train")
-    build_store(pairs, paths.store("open"), smallest=config.hr_patch_size, skip_small=True)
+    build_split(config, paths)
     folder = train(config, paths)
     best, beside = folder / "best.safetensors", folder / "shipped.safetensors"
     held_aside = sources.find_split(config, paths, "val")
@@ -63,7 +62,10 @@ def measure(paths: Paths) -> None:
     """PSNR and SSIM of bicubic and every shipped network on Set5 and Set14 → results.csv, model card."""
     files = sorted(HERE.glob("*.safetensors"))
     networks = {path.stem: checkpoints.load_checkpoint(path)[0] for path in files}
-    benchmarks = sources.find_benchmark(OPEN, paths)[1][0].hr.parents[2]  # Set5/HR/butterfly.png
+    found, pairs = sources.find_benchmark(OPEN, paths, download=False)
+    if found != "Set5":
+        raise FileNotFoundError("Set5 is missing. Let SR_DATA name a folder that holds Set5 and Set14.")
+    benchmarks = pairs[0].hr.parents[2]  # Set5/HR/butterfly.png
     tables = []
     for name in ("Set5", "Set14"):
         found = sources.find_pairs(benchmarks / name / "HR", benchmarks / name / "LR_bicubic_x4")
@@ -73,9 +75,9 @@ def measure(paths: Paths) -> None:
             methods[label] = {key: super_resolve(model, lr) for key, (_, lr) in pairs.items()}
         table = evaluate({key: hr for key, (hr, _) in pairs.items()}, methods)
         tables.append(summarize(table).reset_index().assign(photos=name))
-    results = pd.concat(tables).set_index(["photos", "method"])
-    images.write_atomic(HERE / "results.csv", results.round(4).to_csv())
-    rows = results.round(3).reset_index()
+    results = pd.concat(tables).set_index(["photos", "method"]).round(3)
+    images.write_atomic(HERE / "results.csv", results.to_csv())
+    rows = results.reset_index()
     lines = [list(rows.columns), ["---"] * len(rows.columns), *rows.to_numpy().tolist()]
     text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
     card = (HERE / "README.md").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """Augmentations on a batch: drawn once from (seed, step), applied to HR and LR alike, on their device.
 
-Batches are float (N, 3, H, W) in [0, 1]. Every function returns a new (hr, lr). Flips and rotations are made
-while the batch is gathered (`batches`).
+`hr` is float (N, 3, H, W) in [0, 1], `lr` (N, 3, H/4, W/4). Every function returns new ones.
+Flips and rotations are made while the batch is gathered (`batches`).
 
 Source: Yoo et al., "Rethinking data augmentation for image super-resolution", CVPR 2020, arXiv:2004.00448.
 """
@@ -24,7 +24,6 @@ def rgb_permutation(hr: torch.Tensor, lr: torch.Tensor, *, permutation: np.ndarr
     """Shuffle the colour channels.
 
     Args:
-        hr, lr: (N, 3, H, W) and (N, 3, H/4, W/4).
         permutation: (N, 3) whole numbers; row n lists the old channel of each new one of image n.
     """
     channels = torch.as_tensor(permutation, device=hr.device)
@@ -36,7 +35,6 @@ def blend(hr: torch.Tensor, lr: torch.Tensor, *, color: np.ndarray, weight: np.n
     """weight · image + (1 - weight) · color.
 
     Args:
-        hr, lr: (N, 3, H, W) and (N, 3, H/4, W/4).
         color: (N, 3) in [0, 1].
         weight: (N,) in [0, 1]; 1 leaves an image as it is.
     """
@@ -49,7 +47,6 @@ def mixup(hr: torch.Tensor, lr: torch.Tensor, *, partner: np.ndarray, weight: np
     """weight · pair + (1 - weight) · another pair of the batch.
 
     Args:
-        hr, lr: (N, 3, H, W) and (N, 3, H/4, W/4).
         partner: (N,) index of the other pair.
         weight: (N,) λ in [0, 1]; 1 leaves a pair as it is.
     """
@@ -63,7 +60,6 @@ def cutblur(hr: torch.Tensor, lr: torch.Tensor, *, box: tuple[int, int, int, int
     It teaches a network where not to sharpen, and needs one with an HR-sized input (`unshuffle_stem`).
 
     Args:
-        hr, lr: (N, 3, H, W) and (N, 3, H/4, W/4).
         box: top, left, height, width of the region in LR pixels.
         inside: HR inside the box and LR around it; False: the reverse.
     """
@@ -80,7 +76,6 @@ def brightness_contrast(
     """brightness · image, then contrast · image + (1 - contrast) · its mean grey (of LR), clipped to [0, 1].
 
     Args:
-        hr, lr: (N, 3, H, W) and (N, 3, H/4, W/4).
         brightness, contrast: (N,) factors; 1 leaves an image as it is.
     """
     brighter = [image * _per_image(brightness, hr) for image in (hr, lr)]

@@ -78,7 +78,9 @@ class PatchSampler:
         tops, lefts = np.divmod(corners, self._columns[indices])
         vertical, horizontal = rng.random((2, self._batch_size)) < 0.5 * self._flip
         transposed = rng.random(self._batch_size) < 0.5 * self._rotate
-        lr, hr = (np.empty((self._batch_size, side, side, 3), np.uint8) for side in self._shape)
+        lr, hr = (
+            np.empty((self._batch_size, side, side, 3), np.uint8) for side in (self._side, SCALE * self._side)
+        )
         for n in range(self._batch_size):
             patches = self._store.read_patch(
                 int(indices[n]), int(tops[n]), int(lefts[n]), self._side, self._side
@@ -91,7 +93,3 @@ class PatchSampler:
                     patch = cv2.flip(patch, -1 if vertical[n] and horizontal[n] else int(horizontal[n]))
                 target[:] = patch
         return lr, hr
-
-    @property
-    def _shape(self) -> tuple[int, int]:
-        return self._side, self._side * SCALE

@@ -131,11 +131,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, An
 
 
 def _read_foreign(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch each raise their own kinds
-        reason = str(error).split("\n")[0][:200]
-        raise ValueError(f"{path}: not a plain file of tensors, so it is not loaded ({reason}).") from None
+    content = _load_tensors(path, "not a plain file of tensors, so it is not loaded")
     for name in ("params_ema", "params", "state_dict"):
         content = content.get(name, content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(
@@ -186,8 +182,12 @@ def load_state(path: Path | str) -> dict[str, Any]:
     Raises:
         ValueError: damaged; the message says what to do.
     """
+    return _load_tensors(path, "damaged training state; delete it to start afresh")
+
+
+def _load_tensors(path: Path | str, otherwise: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch each raise their own kinds
         reason = str(error).split("\n")[0][:200]
-        raise ValueError(f"{path}: damaged training state ({reason}). Delete it to start afresh.") from None
+        raise ValueError(f"{path}: {otherwise} ({reason}).") from None

@@ -64,7 +64,7 @@ class Config:
     min_learning_rate: float = 1e-7
     """Step size at the end of a cosine."""
     schedule: Literal["cosine_restarts", "one_cycle", "constant"] = "cosine_restarts"
-    """Learning rate over steps; see train.learning_rate_at."""
+    """Learning rate over steps; see recipe.learning_rate_at."""
     restart_period: int = 250_000
     """Steps from one restart of the cosine to the next."""
     warmup_steps: int = 0
@@ -91,7 +91,7 @@ class Config:
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """Arithmetic of convolutions; "auto" takes what the device does natively."""
     challenge: bool = True
-    """Hold the challenge's rules: parameter limit, no initial weights, this profile's photos alone."""
+    """Hold the challenge's rules: parameter limit, no initial weights, no photo left out."""
     test_images: int = 80
     """How many test images a complete hand-in has."""
 
@@ -100,12 +100,14 @@ class Config:
         shares = ("rgb_permutation", "blend", "blend_alpha", "mixup", "cutblur", "brightness_contrast")
         counts = ("batch_size", "num_blocks", "total_steps", "restart_period")
         periods = ("validate_every", "log_every", "save_every")
+        limits = ("gradient_clip", "min_learning_rate", "warmup_steps", "validation_images", "seed")
         positive = ("learning_rate", "mixup_alpha", "init_gain")
         for names, expected, fits in (
             (multiples, "a positive multiple of 4", lambda value: value >= SCALE and value % SCALE == 0),
             (shares, "a number from 0 to 1", lambda value: 0 <= value <= 1),
             ((*counts, *periods), "at least 1", lambda value: value >= 1),
             (positive, "a positive number", lambda value: value > 0),
+            (limits, "at least 0", lambda value: value >= 0),
             (("ema_decay",), "a number from 0 to below 1", lambda value: 0 <= value < 1),
         ):
             for name in names:

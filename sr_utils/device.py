@@ -1,4 +1,4 @@
-"""The only place that asks for a device: which one, in which precision and memory format, and why."""
+"""The only place that chooses a device: which one, in which precision and memory format, and why."""
 
 import ctypes
 import platform

@@ -29,7 +29,7 @@ class Group(NamedTuple):
             return model
         return nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
 
-    def any(self, answer: bool, device: torch.device) -> bool:
+    def agree(self, answer: bool, device: torch.device) -> bool:
         """Whether any process says yes; every process must call it."""
         return bool(self.total(torch.tensor(float(answer), device=device)))
 

@@ -103,10 +103,10 @@ def download_set5(folder: Path) -> bool:
     try:
         for name in fetcher.registry:
             fetcher.fetch(name, downloader=pooch.HTTPDownloader(timeout=5))
+        beside.rename(folder)
     except (OSError, ValueError) as error:  # no network, or a file that is not the one we know
         print(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
         return False
-    beside.rename(folder)
     return True
 
 

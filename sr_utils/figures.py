@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 
 from sr_utils.config import BORDER, PARAMETER_LIMIT, Config
 from sr_utils.metrics import column, psnr
-from sr_utils.run_state import learning_rate_at
+from sr_utils.recipe import learning_rate_at
 
 INK = "#333333"
 COLORS = {

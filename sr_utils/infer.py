@@ -26,55 +26,35 @@ from sr_utils.tiles import Tile, iterate_tiles
 MANIFEST = "manifest.jsonl"
 
 
-@torch.no_grad()
-def super_resolve(
-    model: nn.Module,
-    image: np.ndarray,
-    *,
-    tile: Tile = "auto",
-    precision: str = "auto",
-    overlap: int | None = None,
-) -> np.ndarray:
+def super_resolve(model: nn.Module, image: np.ndarray, **options: Any) -> np.ndarray:
     """The ×4 image: uint8 (H, W, 3) RGB → uint8 (4H, 4W, 3).
 
     Args:
         model: float (1, 3, H, W) in [0, 1] → (1, 3, 4H, 4W); it is moved to the best device.
         image: uint8 RGB of any size from 1×1.
-        tile: side of the tiles in LR pixels without their overlap; "auto", or None: the whole image at once.
-        precision: "auto", "float32" or "bf16"; see `device.choose_device`.
-        overlap: LR pixels around a tile that are computed and thrown away. With the network's receptive field
-            (the default: `model.receptive_field`) the tiled result is the whole-image result.
+        options: of `tiles.iterate_tiles`: tile="auto", precision="auto", overlap=None.
 
     Raises:
         ValueError: not uint8 (H, W, 3), a bad tile, or no overlap for a module without `receptive_field`.
     """
-    _require_image(image)
-    result = np.empty((SCALE * image.shape[0], SCALE * image.shape[1], 3), np.uint8)
-    for place, tensor in iterate_tiles(model, image, tile, precision, overlap):
+    result = _new_result(image, np.uint8)
+    for place, tensor in iterate_tiles(model, image, **options):
         result[place] = images.to_image(tensor)
     return result
 
 
-@torch.no_grad()
-def super_resolve_float(
-    model: nn.Module,
-    image: np.ndarray,
-    *,
-    tile: Tile = "auto",
-    precision: str = "auto",
-    overlap: int | None = None,
-) -> np.ndarray:
+def super_resolve_float(model: nn.Module, image: np.ndarray, **options: Any) -> np.ndarray:
     """As `super_resolve`, before rounding and clipping: float32 (4H, 4W, 3), nominally in [0, 1]."""
-    _require_image(image)
-    result = np.empty((SCALE * image.shape[0], SCALE * image.shape[1], 3), np.float32)
-    for place, tensor in iterate_tiles(model, image, tile, precision, overlap):
+    result = _new_result(image, np.float32)
+    for place, tensor in iterate_tiles(model, image, **options):
         result[place] = tensor.movedim(0, -1).cpu().numpy()
     return result
 
 
-def _require_image(image: np.ndarray) -> None:
+def _new_result(image: np.ndarray, dtype: type) -> np.ndarray:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"Expected a uint8 (H, W, 3) image, got {image.dtype} {image.shape}.")
+    return np.empty((SCALE * image.shape[0], SCALE * image.shape[1], 3), dtype)
 
 
 class SelfEnsemble(nn.Module):

@@ -23,7 +23,8 @@ from xxhash import xxh3_64_intdigest
 
 from sr_utils import images, sources
 from sr_utils.ahead import ahead
-from sr_utils.config import SCALE
+from sr_utils.config import PROFILES, SCALE, Config
+from sr_utils.paths import Paths
 from sr_utils.sub_images import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store
 from sr_utils.swap import swapped_in
 
@@ -72,6 +73,16 @@ def build_store(
         _write(planned, building, recipe | {"skipped": len(pairs) - len(planned)})
         close_open(folder)  # a notebook may still hold the old store
     return open_store(folder)
+
+
+def build_split(config: Config, paths: Paths) -> Store:
+    """The store of a profile's training photos, one for all runs of the profile."""
+    smallest = max(config.hr_patch_size, PROFILES[config.profile].hr_patch_size)
+    return build_store(
+        sources.find_split(config, paths, "train"), paths.store(config.profile), codec=config.codec,
+        sub_image=config.sub_image, step=config.sub_image_step, smallest=smallest,
+        skip_small=not config.challenge,
+    )  # fmt: skip
 
 
 def _plan(

@@ -14,17 +14,17 @@ import torch
 from torch import nn
 
 
-def orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
-    """(K, rows, columns) → the same singular vectors with singular values between about 0.7 and 1.2.
+def orthogonalize(matrices: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Float32 (K, rows, columns) → the same singular vectors, singular values between about 0.7 and 1.2.
 
     Source: the quintic Newton–Schulz iteration with the coefficients of Jordan et al.
     """
     wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
-    x = wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(dtype)  # small gradients survive fp16
     for _ in range(5):
         square = x @ x.mT
         x = 3.4445 * x + (2.0315 * square @ square - 4.775 * square) @ x
-    return x if wide is matrices else x.mT
+    return (x if wide is matrices else x.mT).float()
 
 
 class Muon(torch.optim.Optimizer):
@@ -70,7 +70,7 @@ class Muon(torch.optim.Optimizer):
             new = self._momentum * old + gradients
             matrices = (gradients + self._momentum * new).flatten(2)  # (K, out, in · 9)
             size = 0.2 * max(matrices.shape[1:]) ** 0.5
-            change = size * orthogonalize(matrices.to(self._dtype)).float().view_as(new)
+            change = size * orthogonalize(matrices, self._dtype).view_as(new)
             if found_inf is not None:
                 new, change = torch.where(found_inf == 0, new, old), torch.where(found_inf == 0, change, 0)
             for value, momentum, difference in zip(same, new, change, strict=True):

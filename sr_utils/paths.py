@@ -37,7 +37,8 @@ class Paths:
     def find(cls, root: Path | str | None = None, **folders: Path | str | None) -> Self:
         """Paths below `root`, or below the nearest folder upwards that holds our pyproject.toml.
 
-        `data/paths.json` there, if any, names a user's own photo folders: {"train_hr": "…", …}.
+        `data/paths.json` there, if any, names a user's own photo folders: {"train_hr": "…", …};
+        a relative one starts from the project.
         """
         here = Path.cwd()
         root = Path(root) if root else next(filter(_is_project, (here, *here.parents)), None)
@@ -49,6 +50,7 @@ class Paths:
         own = root / "data" / "paths.json"
         try:
             saved = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
+            saved = {name: root / folder for name, folder in dict(saved).items()}
             return cls(root, **saved | {name: folder for name, folder in folders.items() if folder})
         except (TypeError, ValueError) as error:
             raise ValueError(f'{own}: expected {{"train_hr": "folder", …}} ({error}).') from None

@@ -1,4 +1,4 @@
-"""What changes from step to step of a training run: weights, their average, Adam's moments, counters, log."""
+"""What changes from step to step of a training run: weights, their average, the optimiser, counters, log."""
 
 import json
 import math
@@ -28,7 +28,7 @@ PATIENCE = 10  # steps in a row with a non-finite gradient after which a run sto
 
 
 class Run:
-    """What changes from step to step: weights, their average, Adam's moments, counters; saved and resumed."""
+    """One run; every process of it has one."""
 
     def __init__(self, config: Config, paths: Paths, *, fresh: bool) -> None:
         self.config, self.folder, self.group = config, paths.run(config.run_name), join()
@@ -39,6 +39,7 @@ class Run:
         model, self.initial_weights = checkpoints.start_network(config, paths)
         self.val_pairs = sources.find_split(config, paths, "val")[: config.validation_images or None]
         store = open_store(paths.store(config.profile))
+        _require_same(store.description, config)
         self.fingerprint: str = store.description["fingerprint"]
         self.sampler = PatchSampler(
             store, hr_patch_size=config.hr_patch_size, batch_size=config.batch_size, seed=config.seed,
@@ -64,6 +65,9 @@ class Run:
                 (self.folder / name).unlink(missing_ok=True)
         resumes = (self.folder / "state.pt").exists() and not fresh
         seconds = self._resume() if resumes else 0.0
+        steps = self.group.total(torch.tensor(float(self.step), device=self.device.device))
+        if steps != self.step * self.group.size:
+            raise ValueError(f"The processes found different states: {self.folder} must be shared by all.")
         if self.group.rank == 0:
             kept = [record for record in read_log(self.folder) if record["step"] <= self.step]
             images.write_atomic(self.folder / "log.jsonl", "".join(map(_line, kept)))
@@ -75,14 +79,14 @@ class Run:
         return self.step % getattr(self.config, every) == 0 or self.step == self.config.total_steps
 
     def optimize(self, loss: torch.Tensor) -> None:
-        """Backward, clip, Adam and the average; a step with a non-finite gradient changes no weight."""
+        """Backward, clip, update and average; a step with a non-finite gradient changes no weight."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.config, self.step)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         largest = self.config.gradient_clip or math.inf
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), largest, foreach=True)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), largest)
         self.scaler.step(self.optimizer)
         self.scaler.update(self.fixed_scale)
         if self.config.ema_decay:
@@ -173,6 +177,16 @@ class Run:
             setattr(self, name, state[name].to(self.device.device))
         self.step, self.best = state["step"], state["best"]
         return state["seconds"]
+
+
+def _require_same(description: dict[str, Any], config: Config) -> None:
+    """A run's own account of its sub-images must be true; foreign LMDBs (no build id) tell nothing."""
+    for name, key in (("codec", "codec"), ("sub_image", "sub_image"), ("sub_image_step", "step")):
+        wanted = getattr(config, name)
+        if description["build_id"] and description.get(key, wanted) != wanted:
+            raise ValueError(
+                f"{name}: expected {wanted}, but the store has {description[key]}. Run notebook 01 again."
+            )
 
 
 def validation_psnr(

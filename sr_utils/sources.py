@@ -91,6 +91,9 @@ def require_match(name: str, hr_size: Sequence[int], lr_size: Sequence[int]) -> 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Decode a pair: uint8 HR (4H, 4W, 3), cut at bottom and right to LR × 4, and LR (H, W, 3)."""
     hr, lr = (images.read_image(side) if isinstance(side, (str, Path)) else side for side in pair[1:])
+    for side in (hr, lr):
+        if side is not None and (side.dtype != np.uint8 or side.shape[2:] != (3,)):
+            raise ValueError(f"{pair.name}: expected uint8 (H, W, 3) images, got {side.dtype} {side.shape}.")
     height, width = (side // SCALE * SCALE for side in hr.shape[:2])
     if not height or not width:
         raise ValueError(f"{pair.name}: {hr.shape[0]}×{hr.shape[1]} is smaller than one LR pixel (4×4).")

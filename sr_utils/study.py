@@ -6,7 +6,6 @@ sr_utils.study ARM` trains an arm again and puts its rows into bench/ablations.c
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,13 @@ import pandas as pd
 
 from sr_utils import checkpoints, images
 from sr_utils.config import OPEN, Config
-from sr_utils.lmdb_store import build_store
+from sr_utils.lmdb_store import build_split
 from sr_utils.paths import Paths
-from sr_utils.sources import find_split
 from sr_utils.train import train
 
 BASE = replace(
     OPEN, total_steps=600, hr_patch_size=96, warmup_steps=30, ema_decay=0.98, rgb_permutation=0.0,
-    log_every=100, validate_every=600, save_every=200, validation_images=0,
+    log_every=100, validate_every=600, save_every=200,
 )  # fmt: skip
 SEEDS = (0, 1, 2)
 REFERENCE: dict[str, Any] = {
@@ -62,10 +60,7 @@ def arm_config(arm: str, seed: int, **changes: Any) -> Config:
 def run_arm(arm: str, seed: int, paths: Paths, **changes: Any) -> pd.DataFrame:
     """Train an arm with one seed (or go on); a row per held-aside photo with its PSNR (RGB, border 4)."""
     config = arm_config(arm, seed, **changes)
-    build_store(
-        find_split(config, paths, "train"), paths.store(config.profile), smallest=BASE.hr_patch_size,
-        skip_small=True,
-    )  # fmt: skip
+    build_split(config, paths)
     _, story = checkpoints.load_checkpoint(train(config, paths) / "last.safetensors")
     rows = [{"photo": name, "psnr": value} for name, value in story["val_psnr_rgb_border4"].items()]
     told = {"arm": arm, "seed": seed, "steps": config.total_steps, "run": config.run_name}
@@ -107,7 +102,7 @@ def main() -> None:
     for seed in SEEDS:
         for arm in arguments.arms or ARMS:
             rows = run_arm(arm, seed, paths)
-            kept = [pd.read_csv(path)] if Path(path).exists() else []
+            kept = [pd.read_csv(path)] if path.exists() else []
             kept = [table[(table["arm"] != arm) | (table["seed"] != seed)] for table in kept]
             images.write_atomic(path, pd.concat([*kept, rows]).round(4).to_csv(index=False))
 

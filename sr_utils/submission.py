@@ -32,16 +32,12 @@ def build(config: Config, paths: Paths) -> Path:
         files = sources.find_test_images(config, paths)
         made = paths.results(config.run_name) / "test"
         for file in files:
-            enlarged = made / f"{file.stem}.png"
-            if not enlarged.exists():
-                raise FileNotFoundError(
-                    f"{enlarged} is missing. Run notebooks/04_infer_test_set.ipynb first."
-                )
-            shutil.copy(enlarged, beside / "images")
-        shutil.copy(made / MANIFEST, beside)
-        shutil.copy(files[0], beside / f"sample_LR{files[0].suffix}")
-        shutil.copy(paths.run(config.run_name) / "best.safetensors", beside / "checkpoint.safetensors")
-        shutil.copy(paths.root / "report" / "report.pdf", beside)
+            _copy(made / f"{file.stem}.png", beside / "images", "04_infer_test_set")
+        _copy(made / MANIFEST, beside, "04_infer_test_set")
+        _copy(files[0], beside / f"sample_LR{files[0].suffix}", "01_prepare_data")
+        best = paths.run(config.run_name) / "best.safetensors"
+        _copy(best, beside / "checkpoint.safetensors", "03_train")
+        _copy(paths.root / "report" / "report.pdf", beside, "07_report")
         for name in SOURCES:
             origin, target = paths.root / name, beside / "source" / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +54,12 @@ def build(config: Config, paths: Paths) -> Path:
         }
         images.write_atomic(beside / "manifest.json", json.dumps(manifest, indent=1))
     return folder
+
+
+def _copy(origin: Path, target: Path, notebook: str) -> None:
+    if not origin.exists():
+        raise FileNotFoundError(f"{origin} is missing. Run notebooks/{notebook}.ipynb first.")
+    shutil.copy(origin, target)
 
 
 def pack(folder: Path | str, rows: Sequence[Rule], *, despite_failures: bool = False) -> Path:

@@ -16,12 +16,24 @@ Box = tuple[int, int, int, int]
 AUTO_TILE = 128  # LR pixels; bench/bench_inference.py compares sizes
 
 
+@torch.no_grad()
 def iterate_tiles(
-    model: nn.Module, image: np.ndarray, tile: Tile, precision: str, overlap: int | None
-) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
-    """(place in the ×4 image, float32 (3, 4h, 4w)) of every tile; tiles shrink where a GPU's memory ends."""
+    model: nn.Module, image: np.ndarray, *, tile: Tile = "auto", precision: str = "auto",
+    overlap: int | None = None,
+) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:  # fmt: skip
+    """(place in the ×4 image, float32 (3, 4h, 4w)) of every tile; tiles shrink where a GPU's memory ends.
+
+    Args:
+        model, image: as in `infer.super_resolve`.
+        tile: side of the tiles in LR pixels without their overlap; "auto", or None: the whole image at once.
+        precision: "auto", "float32" or "bf16"; see `device.choose_device`.
+        overlap: LR pixels around a tile that are computed and thrown away. With the network's receptive field
+            (the default: `model.receptive_field`) the tiled result is the whole-image result.
+    """
     if not (tile in ("auto", None) or (isinstance(tile, int) and tile >= 1)):
         raise ValueError(f"tile: expected 'auto', None or a positive number of LR pixels, got {tile!r}.")
+    if overlap is not None and overlap < 0:
+        raise ValueError(f"overlap: expected at least 0 LR pixels, got {overlap}.")
     height, width = image.shape[:2]
     side = max(height, width) if tile is None else AUTO_TILE if tile == "auto" else tile
     if overlap is None:

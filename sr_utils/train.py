@@ -23,9 +23,9 @@ from sr_utils.config import FULL, PROFILES, Config, configure
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.recipe import LOSSES
-from sr_utils.run_state import Run, read_log, validation_psnr
+from sr_utils.run_state import Run, read_log
 
-__all__ = ["read_log", "train", "validation_psnr"]
+__all__ = ["read_log", "train"]
 
 
 def train(
@@ -75,11 +75,12 @@ def train(
                 bar.set_postfix_str(_progress(run, record), refresh=False)
             stops = interrupted.is_set()
             if group.size > 1:  # all stop after the same step; asking at every step would wait for the GPU
-                stops = "log_every" in due and group.any(stops, device.device)
+                stops = "log_every" in due and group.agree(stops, device.device)
             if "save_every" in due or stops:
                 run.save()
             if stops:
-                bar.write(f"Stopped and saved after step {run.step}. The same cell or command goes on.")
+                if group.rank == 0:
+                    bar.write(f"Stopped and saved after step {run.step}. The same cell or command goes on.")
                 raise KeyboardInterrupt
     return run.folder
 
@@ -133,7 +134,7 @@ def main() -> None:
     profile, root, fresh = (flags.pop(name) for name in ("profile", "root", "fresh"))
     try:
         folder = train(configure(profile, **flags), Paths.find(root), fresh=fresh)
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
         parser.exit(130)

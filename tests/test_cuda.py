@@ -74,7 +74,9 @@ def test_a_gpu_run_trains_and_resumes(project, precision: str, optimizer: str) -
 
     with pytest.raises(KeyboardInterrupt):
         train(config, project, stop)
-    folder = train(config, project)
+    seen: list[int] = []
+    folder = train(config, project, lambda record: seen.append(record["step"]))
+    assert seen[0] == 12  # after the save of step 10
     log = read_log(folder)
     assert log[-1]["step"] == 30 and log[-1]["loss"] < log[0]["loss"] and log[-1]["skipped_steps"] <= 10
     model, _ = checkpoints.load_checkpoint(folder / "last.safetensors")

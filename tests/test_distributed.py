@@ -1,9 +1,13 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -66,6 +70,30 @@ def test_two_processes_train_the_run_of_one(start) -> None:
         assert mine["loss"] == pytest.approx(other["loss"], abs=1e-6)
     _, again = start("two", *TWO)
     assert again.returncode == 0 and "This run is complete" in again.stdout
+
+
+def test_two_processes_stop_together_where_one_is_told_to(start, tmp_path: Path) -> None:
+    """SIGTERM to the second process alone, as a cluster may send it: both stop after the same step."""
+    runs = tmp_path / "two" / "checkpoints"
+
+    def terminate() -> None:
+        while not any(map(read_log, runs.glob("*"))):
+            time.sleep(0.05)
+        workers = [
+            process
+            for process in psutil.process_iter(["cmdline", "environ"])
+            if f"--root={runs.parent}" in (process.info["cmdline"] or [])
+            and (process.info["environ"] or {}).get("RANK") == "1"
+        ]
+        workers[0].send_signal(signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(terminate)
+        folder, done = start("two", *TWO, extra=("--total-steps=2000", "--log-every=1"))
+        waiting.result(60)
+    assert done.returncode != 0 and "Stopped and saved after step" in done.stdout
+    step = checkpoints.load_state(folder / "state.pt")["step"]
+    assert 0 < step < 2000 and len(read_log(folder)) == step
 
 
 def test_a_batch_that_cannot_be_shared_is_told(start) -> None:

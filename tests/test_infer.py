@@ -98,7 +98,10 @@ def test_training_mode_and_gradients_do_not_matter(model, make_photo) -> None:
     expected = super_resolve(model, photo)
     np.testing.assert_array_equal(super_resolve(model.train(), photo), expected)
     assert not model.training
-    assert all(parameter.grad is None for parameter in model.parameters())
+    counting = CountingNearest()
+    super_resolve(counting, photo, tile=None)
+    super_resolve_float(counting, photo, tile=None)
+    assert counting.gradients == [False, False]
 
 
 def test_any_module_that_enlarges_four_times(make_photo) -> None:
@@ -122,6 +125,7 @@ def test_any_module_that_enlarges_four_times(make_photo) -> None:
         (np.zeros((0, 8, 3), np.uint8), {}, r"\(0, 8, 3\)"),
         (np.zeros((8, 8, 3), np.uint8), {"tile": 0}, "tile: .*got 0"),
         (np.zeros((8, 8, 3), np.uint8), {"tile": -3}, "tile: .*got -3"),
+        (np.zeros((8, 8, 3), np.uint8), {"tile": 4, "overlap": -1}, "overlap: .*got -1"),
         (np.zeros((8, 8, 3), np.uint8), {"tile": "whole"}, "tile: .*got 'whole'"),
         (np.zeros((8, 8, 3), np.uint8), {"precision": "half"}, "precision: .*got 'half'"),
     ],
@@ -137,9 +141,11 @@ class CountingNearest(Nearest):
     def __init__(self) -> None:
         super().__init__()
         self.widths: list[int] = []
+        self.gradients: list[bool] = []
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
         self.widths.append(lr.shape[-1])
+        self.gradients.append(torch.is_grad_enabled())
         return super().forward(lr)
 
 
@@ -252,7 +258,7 @@ def test_two_runs_into_one_folder_do_not_disturb_each_other(photo_folder, tmp_pa
     files = sorted(photo_folder("LR", {f"{n}.png": (20, 20) for n in range(8)}).iterdir())
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(super_resolve_folder, Nearest(), files, tmp_path / "out") for _ in range(2)]
-        targets = next(run.result() for run in runs)
+        targets, _ = (run.result() for run in runs)
     assert len(read_manifest(tmp_path / "out")) == 8 and len(list((tmp_path / "out").iterdir())) == 9
     for file, target in zip(files, targets, strict=True):
         np.testing.assert_array_equal(images.read_image(target)[::4, ::4], images.read_image(file))

@@ -24,6 +24,13 @@ def test_orthogonalize_levels_the_singular_values_and_keeps_the_directions(shape
     assert off.abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_levels_even_tiny_gradients(dtype: torch.dtype) -> None:
+    matrices = 1e-6 * torch.randn((2, 8, 40), generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalize(matrices, dtype))
+    assert values.min() > 0.6 and values.max() < 1.25
+
+
 def test_nothing_stays_nothing() -> None:
     assert torch.equal(orthogonalize(torch.zeros(1, 4, 6)), torch.zeros(1, 4, 6))
 

@@ -106,6 +106,10 @@ def _edit_story(folder, network=None, **changes):
     save_weights(folder / "checkpoint.safetensors", network or model, story | changes)
 
 
+def _cut_short(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
 def _blank_pages(path, count):
     writer = PdfWriter()
     for _ in range(count):
@@ -138,6 +142,8 @@ BREAKS = {
     "validation PSNR in the report": lambda folder: _edit_story(folder, val_psnr_rgb_border4={"a": 99.99}),
     "parameters in the report": lambda folder: _edit_story(folder, MSRResNet(19)),
     "report of at most 5 A4 pages": lambda folder: _blank_pages(folder / "report.pdf", 6),
+    "images and checkpoint readable": lambda folder: _cut_short(folder / "images" / "camera.png"),
+    "report readable": lambda folder: (folder / "report.pdf").write_bytes(b"%PDF-1.7 no more"),
     "source code": lambda folder: shutil.rmtree(folder / "source"),
     "report": lambda folder: (folder / "report.pdf").unlink(),
 }

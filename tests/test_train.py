@@ -135,7 +135,8 @@ def test_overfits_one_tiny_pair(tmp_path: Path, photo_folder, make_photo) -> Non
     images.write_image(paths.val_hr / "unused.png", hr)  # the very pair that is trained on
     build_store([("a", hr, None)], paths.store("demo"), sub_image=32, step=32)
     config = replace(
-        TINY, num_blocks=2, hr_patch_size=32, flip=False, rotate=False, rgb_permutation=0, blend=0, mixup=0,
+        TINY, sub_image_step=32, num_blocks=2, hr_patch_size=32, flip=False, rotate=False,
+        rgb_permutation=0, blend=0, mixup=0,
         batch_size=1, total_steps=150, warmup_steps=10, validate_every=150, save_every=150, log_every=25,
     )  # fmt: skip
     log = read_log(train(config, paths))
@@ -387,6 +388,11 @@ def test_a_damaged_state_is_told(project: Paths) -> None:
     os.truncate(folder / "state.pt", 1000)
     with pytest.raises(ValueError, match=r"state\.pt: damaged training state"):
         train(replace(TINY, total_steps=2), project)
+
+
+def test_a_store_of_another_recipe_is_told(project: Paths) -> None:
+    with pytest.raises(ValueError, match=r"sub_image_step: expected 32, but the store has 16.*notebook 01"):
+        train(replace(TINY, sub_image_step=32), project)
 
 
 def test_a_missing_store_names_its_notebook(tmp_path: Path, photo_folder) -> None:
