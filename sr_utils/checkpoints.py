@@ -118,6 +118,15 @@ def start_network(config: Config, paths: Paths) -> tuple[nn.Module, dict[str, An
     return model, story
 
 
+def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
+    """The networks that come with the project, by name and thousands of training steps: "EDSR · 3k"."""
+    networks = {}
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        model, metadata = load_checkpoint(path)
+        networks[f"{model.label} · {metadata['config']['total_steps'] / 1000:g}k"] = model
+    return networks
+
+
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, "pt") as file:
