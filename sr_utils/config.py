@@ -150,38 +150,17 @@ FULL = Config()
 
 # Our recipe: in far fewer steps than the reference's to the same PSNR (README, "How fast").
 OURS = replace(
-    FULL,
-    init_gain=1.0,
-    optimizer="muon",
-    learning_rate=2e-3,
-    schedule="one_cycle",
-    warmup_steps=200,
-    ema_decay=0.999,
-    gradient_clip=1.0,
-    blend=0.0,
-    mixup=0.0,
-)
+    FULL, init_gain=1.0, optimizer="muon", learning_rate=2e-3, schedule="one_cycle", warmup_steps=200,
+    ema_decay=0.999, gradient_clip=1.0, blend=0.0, mixup=0.0,
+)  # fmt: skip
 FAST = replace(OURS, total_steps=100_000)
 OPEN = replace(
-    OURS,
-    profile="open",
-    challenge=False,
-    total_steps=20_000,
-    validate_every=500,
-    save_every=500,
-)
+    OURS, profile="open", challenge=False, total_steps=20_000, validate_every=500, save_every=500,
+)  # fmt: skip
 DEMO = replace(
-    OURS,
-    profile="demo",
-    hr_patch_size=96,
-    warmup_steps=20,
-    total_steps=400,
-    ema_decay=0.97,
-    validate_every=50,
-    log_every=10,
-    save_every=100,
-    test_images=5,
-)
+    OURS, profile="demo", hr_patch_size=96, warmup_steps=20, total_steps=400, ema_decay=0.97,
+    validate_every=50, log_every=10, save_every=100, test_images=5,
+)  # fmt: skip
 
 PROFILES = {"demo": DEMO, "full": FULL, "fast": FAST, "open": OPEN}
 

@@ -2,12 +2,11 @@
 
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from sr_utils.figures import INK, PAGE_WIDTH, STYLE, color
+from sr_utils.figures import INK, PAGE_WIDTH, color, new_figure
 
 FILLS = {"conv": "#D9E6F2", "block": "#D9E6F2", "cascade": "#D9E6F2", "R": "#D9E6F2", "1×1": "#F7E3C3"}
 STRIDE = 1.35  # from box to box, in widths of a box
@@ -23,9 +22,7 @@ def draw_architectures() -> Figure:
             "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR",
         "its cascade (local); R is conv – ReLU – conv, + its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
     }  # fmt: skip
-    with plt.rc_context(STYLE):
-        figure, grid = plt.subplots(4, 1, figsize=(PAGE_WIDTH, 4.2), squeeze=False, layout="constrained")
-    plt.close(figure)
+    figure, grid = new_figure(PAGE_WIDTH, 4.2, 4, 1)
     for axes, (title, chain) in zip(grid[:, 0], chains.items(), strict=True):
         axes.set_title(title, fontsize=8, loc="left", color=INK)
         axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-0.5, 1.7))

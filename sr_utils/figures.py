@@ -4,7 +4,9 @@ One method has one colour everywhere (the colour-blind safe palette of Okabe & I
 unsmoothed.
 """
 
+import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sr_utils.config import BORDER, PARAMETER_LIMIT, Config
+from sr_utils.images import write_atomic
 from sr_utils.metrics import column, psnr
 from sr_utils.recipe import learning_rate_at
 
@@ -38,7 +41,8 @@ def color(method: str) -> str:
     return COLORS.get(method if shipped == "MSRResNet-20" else shipped, "#D55E00")
 
 
-def _new(width: float, height: float, *grid: int) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, *grid: int) -> tuple[Figure, Any]:
+    """A figure of so many inches with a grid of axes, in the house style, not yet shown."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(*grid, figsize=(width, height), squeeze=False, layout="constrained")
     plt.close(figure)  # a notebook shows it once, where it is returned
@@ -59,15 +63,13 @@ def _show(axes: Axes, image: np.ndarray, title: str = "") -> None:
 def save_figure(figure: Figure, folder: Path | str, name: str) -> Path:
     """Write `<name>.pdf` (vector) and `<name>.png` into a folder; returns the PDF's path."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for suffix, settings in (
-        (".png", {"dpi": 150}),
-        (".pdf", {"dpi": 300, "metadata": {"CreationDate": None}}),
+        ("png", {"dpi": 150}),
+        ("pdf", {"dpi": 300, "metadata": {"CreationDate": None}}),
     ):
-        beside = folder / f".{name}{suffix}"
-        with plt.rc_context(STYLE):
-            figure.savefig(beside, bbox_inches="tight", format=suffix[1:], **settings)
-        beside.replace(folder / f"{name}{suffix}")
+        with plt.rc_context(STYLE), io.BytesIO() as buffer:
+            figure.savefig(buffer, bbox_inches="tight", format=suffix, **settings)
+            write_atomic(folder / f"{name}.{suffix}", buffer.getvalue())
     return folder / f"{name}.pdf"
 
 
@@ -76,7 +78,7 @@ def draw_images(images: Mapping[str, np.ndarray], *, columns: int = 4, width: fl
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     tallest = max(image.shape[0] / image.shape[1] for image in images.values())
-    figure, axes = _new(width, rows * (width / columns * tallest + 0.25), rows, columns)
+    figure, axes = new_figure(width, rows * (width / columns * tallest + 0.25), rows, columns)
     for place in axes.flat[len(images) :]:
         place.set_axis_off()
     for place, (title, image) in zip(axes.flat, images.items(), strict=False):
@@ -129,7 +131,7 @@ def draw_learning_curves(
     records: Sequence[Mapping[str, Any]], *, bicubic: float | None = None, total_steps: int | None = None
 ) -> Figure:
     """Training loss and validation PSNR over steps, from the records of `train.read_log`."""
-    figure, ((loss, quality),) = _new(PAGE_WIDTH, 2.4, 1, 2)
+    figure, ((loss, quality),) = new_figure(PAGE_WIDTH, 2.4, 1, 2)
     steps = [record["step"] for record in records]
     loss.plot(steps, [record["loss"] for record in records], color=INK, linewidth=1)
     loss.set(xlabel="step", ylabel="training loss (RGB in [0, 1])")
@@ -152,7 +154,7 @@ def draw_learning_curves(
 
 def draw_schedule(config: Config) -> Figure:
     """Learning rate over the steps of a run."""
-    figure, ((axes,),) = _new(PAGE_WIDTH / 2, 1.8, 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH / 2, 1.8, 1, 1)
     steps = np.unique(np.linspace(0, config.total_steps - 1, 2000).astype(int))
     axes.plot(steps, [learning_rate_at(config, int(step)) for step in steps], color=COLORS["MSRResNet-20"])
     axes.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
@@ -163,7 +165,7 @@ def draw_psnr_per_image(table: pd.DataFrame) -> Figure:
     """PSNR (RGB) of every image and method of a table of `metrics.evaluate`, sorted by the first method."""
     values = table[column("PSNR", "rgb")].unstack("method")[list(table.index.unique("method"))]
     values = values.sort_values(values.columns[0])
-    figure, ((axes,),) = _new(PAGE_WIDTH, 0.9 + 0.24 * min(len(values), 40), 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.9 + 0.24 * min(len(values), 40), 1, 1)
     rows = np.arange(len(values))
     axes.hlines(rows, values.min(axis=1), values.max(axis=1), color="#CCCCCC", linewidth=2)
     for method in values.columns:
@@ -181,25 +183,21 @@ def draw_tradeoff(points: Mapping[str, tuple[int, float]], *, convention: str) -
         points: method → (parameters, PSNR in dB); 0 parameters for bicubic.
         convention: of the PSNR, for example "Set5, Y, border 4".
     """
-    figure, ((axes,),) = _new(PAGE_WIDTH / 1.6, 2.6, 1, 1)
-    for method, (parameters, decibels) in points.items():
-        axes.plot(parameters / 1e6, decibels, "o", color=color(method), markersize=7)
-        left = parameters > 0.6 * PARAMETER_LIMIT
-        axes.annotate(
-            f"{method}  {decibels:.2f}", (parameters / 1e6, decibels), (-7 if left else 7, 0), fontsize=7,
-            textcoords="offset points", ha="right" if left else "left", va="center",
-        )  # fmt: skip
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 2.6, 1, 1)
+    for marker, (method, (parameters, decibels)) in zip(cycle("osD^vP"), points.items(), strict=False):
+        told = f"{method}: {decibels:.2f} dB"
+        axes.plot(parameters / 1e6, decibels, marker, color=color(method), markersize=6, label=told)
     limit = f"limit: below {PARAMETER_LIMIT:,}"
-    axes.axvline(PARAMETER_LIMIT / 1e6, color="#D55E00", linestyle="--", label=limit)
+    axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", label=limit)
     axes.set(xlabel="trainable parameters in millions", ylabel=f"PSNR in dB\n({convention})", xlim=(-0.1, 2))
     axes.margins(y=0.15)
-    _add_legend(axes)
+    figure.legend(loc="outside right upper", fontsize=7)
     return figure
 
 
 def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     """Gain over bicubic against training time and against steps, from `bench/curves.json`."""
-    figure, ((time, steps),) = _new(PAGE_WIDTH, 2.6, 1, 2)
+    figure, ((time, steps),) = new_figure(PAGE_WIDTH, 2.6, 1, 2)
     inks = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00")
     for ink, (name, curve) in zip(inks, curves.items(), strict=True):
         gains = np.maximum.accumulate([point["gain"] for point in curve])
@@ -216,13 +214,13 @@ def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
 
 def draw_budget(parameters: Mapping[str, int]) -> Figure:
     """Trainable parameters of networks as bars, with the challenge's limit as a line."""
-    figure, ((axes,),) = _new(PAGE_WIDTH, 0.6 + 0.3 * len(parameters), 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.6 + 0.3 * len(parameters), 1, 1)
     millions = [count / 1e6 for count in parameters.values()]
     bars = axes.barh(list(parameters), millions, color=[color(name) for name in parameters])
     told = [f"{count:,} " for count in parameters.values()]
     axes.bar_label(bars, told, padding=-52, fontsize=8, color="white")
     limit = f"limit: below {PARAMETER_LIMIT:,}"
-    axes.axvline(PARAMETER_LIMIT / 1e6, color="#D55E00", linestyle="--", label=limit)
+    axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", label=limit)
     axes.set(xlabel="trainable parameters in millions", xlim=(0, PARAMETER_LIMIT * 1.1e-6))
     axes.invert_yaxis()
     _add_legend(axes)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,37 +100,16 @@ def super_resolve_folder(
     out = Path(out)
     if any(out.resolve() == file.parent.resolve() for file in files):
         raise ValueError(f"{out} holds the inputs; choose another folder, so that none is overwritten.")
-    targets = {file: out / f"{file.stem}.png" for file in files}
-    if len(set(targets.values())) < len(files):
+    targets = [out / f"{file.stem}.png" for file in files]
+    if len(set(targets)) < len(files):
         raise ValueError("Two inputs have the same name without their suffix; rename one of them.")
     out.mkdir(parents=True, exist_ok=True)
     story = {"weights": weights_digest(model), "ensemble": isinstance(model, SelfEnsemble)}
-    finished = read_manifest(out)
-
-    def read(file: Path) -> tuple[str, np.ndarray | str | None]:
-        """The input's hash, and its pixels, or None if its output is there, or what is wrong with it."""
-        try:
-            data = hashlib.sha256(file.read_bytes()).hexdigest()
-            old, target = finished.get(file.stem, {}), targets[file]
-            wanted = story | {"input_sha256": data}
-            if wanted.items() <= old.items() and target.is_file() and target.stat().st_size == old["bytes"]:
-                return data, None
-            return data, images.read_image(file)
-        except (ValueError, OSError) as error:
-            return "", str(error)
-
-    def write(record: dict[str, Any], target: Path, image: np.ndarray) -> None:
-        png = images.encode_png(image)
-        images.write_atomic(target, png)
-        record |= {"sr": image.shape[:2], "bytes": len(png), "sha256": hashlib.sha256(png).hexdigest()}
-        with (out / MANIFEST).open("a", encoding="utf-8") as file:
-            file.write(f"\n{json.dumps(record)}\n")  # a killed run may have left half a line
-
+    reader = ahead(partial(_read, out=out, story=story, finished=read_manifest(out)), files)
+    bar = tqdm(reader, "enlarging", len(files), unit="image", file=sys.stdout, mininterval=0.5)
     failed, writing = [], deque()
     with ThreadPoolExecutor(1) as writer:
-        for file, (data, lr) in tqdm(
-            ahead(read, files), "enlarging", len(files), unit="image", file=sys.stdout, mininterval=0.5
-        ):
+        for file, (data, lr) in bar:
             if isinstance(lr, str):
                 failed.append(lr)
             elif lr is not None:
@@ -137,14 +117,37 @@ def super_resolve_folder(
                 sr = super_resolve(model, lr, tile=tile, precision=precision)
                 record = story | {"image": file.stem, "lr": lr.shape[:2], "input_sha256": data}
                 record["seconds"] = round(time.perf_counter() - began, 3)
-                writing.append(writer.submit(write, record, targets[file], sr))
+                writing.append(writer.submit(_write, out, record, sr))
                 if len(writing) > 2:  # bounds the memory, and tells a full disk
                     writing.popleft().result()
         for future in writing:
             future.result()
     if failed:
         raise ValueError(f"{len(failed)} of {len(files)} images failed, the others are done: {failed}")
-    return list(targets.values())
+    return targets
+
+
+def _read(
+    file: Path, out: Path, story: dict[str, Any], finished: dict[str, dict[str, Any]]
+) -> tuple[str, np.ndarray | str | None]:
+    """The input's hash, and its pixels, or None if its output is there, or what is wrong with it."""
+    try:
+        data = hashlib.sha256(file.read_bytes()).hexdigest()
+        old, target = finished.get(file.stem, {}), out / f"{file.stem}.png"
+        wanted = story | {"input_sha256": data}
+        if wanted.items() <= old.items() and target.is_file() and target.stat().st_size == old["bytes"]:
+            return data, None
+        return data, images.read_image(file)
+    except (ValueError, OSError) as error:
+        return "", str(error)
+
+
+def _write(out: Path, record: dict[str, Any], image: np.ndarray) -> None:
+    png = images.encode_png(image)
+    images.write_atomic(out / f"{record['image']}.png", png)
+    record |= {"sr": image.shape[:2], "bytes": len(png), "sha256": hashlib.sha256(png).hexdigest()}
+    with (out / MANIFEST).open("a", encoding="utf-8") as file:
+        file.write(f"\n{json.dumps(record)}\n")  # a killed run may have left half a line
 
 
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
