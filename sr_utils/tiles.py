@@ -13,7 +13,7 @@ from sr_utils.device import Device, choose_device
 
 Tile = int | Literal["auto"] | None
 Box = tuple[int, int, int, int]
-AUTO_TILE = 128  # LR pixels; bench/bench_inference.py compares sizes
+AUTO_TILE = 256  # LR pixels; the overlap makes smaller ones slow: bench/bench_inference.py
 
 
 @torch.no_grad()
