@@ -6,8 +6,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -59,13 +57,6 @@ def contest(name: str, size: tuple[int, int]) -> dict[str, float]:
     return {"seconds": statistics.median(seconds[1:]), "memory": peak - began_with}
 
 
-def child(name: str, size: tuple[int, int]) -> dict[str, float]:
-    """One contest in a process of its own."""
-    command = [sys.executable, __file__, "--contestant", name, *map(str, size)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main() -> None:
     """Run all claims; contestants take turns, each in a fresh process."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -76,11 +67,13 @@ def main() -> None:
         name, *size = arguments.contestant
         print(json.dumps(contest(name, (int(size[0]), int(size[1])))))
         return
+    measure.require_cpu()
     tell = functools.partial(measure.tell, command=COMMAND)
+    in_child = functools.partial(measure.in_child, __file__)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
     for _ in range(arguments.rounds):
         for name, results in found.items():
-            results.append(child(name, SMALL))
+            results.append(in_child(name, *SMALL))
     seconds = {name: statistics.median(one["seconds"] for one in results) for name, results in found.items()}
     memory = {name: statistics.median(one["memory"] for one in results) for name, results in found.items()}
     told = f"MSRResNet-20, 510×339 → 2040×1356; {choose_device().description}"
@@ -95,7 +88,7 @@ def main() -> None:
              baseline=f"{memory[f'tile {tile}']:.0f} MB; the default is {AUTO_TILE}; {told}")  # fmt: skip
     # The bound: as many multiplications without overlap, at the speed of a whole small image.
     bound = seconds["tile None"] * LARGE[0] * LARGE[1] / (SMALL[0] * SMALL[1])
-    large = child("ours", LARGE)["seconds"]
+    large = in_child("ours", *LARGE)["seconds"]
     tell("×4 of 2040×1356 in tiles: times the arithmetic bound", large / bound, "×",
          baseline=f"{large:.1f} s against {bound:.1f} s: 16 whole images of 510×339")  # fmt: skip
     folder = Path(os.environ.get("SR_DATA", "none")) / "DIV2K_test_LR"

@@ -7,7 +7,6 @@ Settings are frozen here: our one-cycle schedule has 1,000 steps, of which a run
 import argparse
 import functools
 import json
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -50,7 +49,7 @@ def gain_over_bicubic(record: dict[str, Any], bicubic: float) -> float:
 
 
 class _EnoughError(Exception):
-    pass
+    """The run has shown what was asked of it."""
 
 
 def race(name: str, root: Path, up_to: float, minutes: float) -> list[dict[str, float]]:
@@ -96,21 +95,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--up-to", type=float, default=1.5, help="gain in dB at which the others stop")
     parser.add_argument("--minutes", type=float, default=40, help="training time after which a run gives up")
-    parser.add_argument("--contestant", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--contestant", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contestant:
-        name, root = arguments.contestant
-        up_to = max(GAINS) if name == "ours" else arguments.up_to
-        print(json.dumps(race(name, Path(root), up_to, arguments.minutes)))
+        name, root, up_to, minutes = arguments.contestant
+        print(json.dumps(race(name, Path(root), float(up_to), float(minutes))))
         return
+    measure.require_cpu()
     curves: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         paths = Paths(Path(folder))
         build_split(OPEN, paths)
         for name in CONTESTANTS:
-            command = [sys.executable, __file__, *sys.argv[1:], "--contestant", name, folder]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            curves[name] = json.loads(done.stdout.splitlines()[-1])
+            up_to = max(GAINS) if name == "ours" else arguments.up_to
+            curves[name] = measure.in_child(__file__, name, folder, up_to, arguments.minutes)
     images.write_atomic(CURVES, json.dumps(curves, indent=1))
     report(curves)
 

@@ -6,8 +6,6 @@ import itertools
 import json
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -122,20 +120,15 @@ def main() -> None:
         run(root, arguments.rounds)
 
 
-def child(name: str, root: Path, batch_size: int = 16) -> dict[str, float]:
-    """One contest in a child process."""
-    command = [sys.executable, __file__, "--contestant", name, str(root), str(batch_size)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def run(root: Path, rounds: int) -> None:
     """All claims."""
+    measure.require_cpu()
     tell = functools.partial(measure.tell, command=COMMAND)
+    in_child = functools.partial(measure.in_child, __file__)
     results: dict[str, list[dict[str, float]]] = {"plain": [], "ours": [], "bare": [], "matrix product": []}
     for _ in range(rounds):
         for name, found in results.items():
-            found.append(child(name, root))
+            found.append(in_child(name, root, 16))
     seconds = {name: statistics.median(one["seconds"] for one in found) for name, found in results.items()}
     peak = {name: statistics.median(one["peak"] for one in found) for name, found in results.items()}
     told = f"MSRResNet-20, batch 16, HR patch 128; {choose_device().description}"
@@ -152,9 +145,9 @@ def run(root: Path, rounds: int) -> None:
          baseline=f"{seconds['ours']:.3f} s against {seconds['bare']:.3f} s; {told}")  # fmt: skip
     tell("training step: peak memory of the process", peak["ours"], "GB",
          baseline=f"plain float32: {peak['plain']:.2f} GB; {told}")  # fmt: skip
-    large = child("ours", root, 64)["peak"]
+    large = in_child("ours", root, 64)["peak"]
     fits = int(16 + (8 - peak["ours"]) / (large - peak["ours"]) * 48) // 8 * 8
-    while (taken := child("ours", root, fits)["peak"]) > 8:
+    while (taken := in_child("ours", root, fits)["peak"]) > 8:
         fits -= 8
     tell("training step: largest batch that fits 8 GB", fits, "pairs", baseline=f"{taken:.2f} GB; {told}")
 

@@ -3,15 +3,19 @@
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from sr_utils import images, sources
 from sr_utils.config import configure
+from sr_utils.device import choose_device
 from sr_utils.paths import Paths
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -29,6 +33,20 @@ def alternate(contestants: Mapping[str, Callable[[], object]], *, runs: int = 5)
             function()
             seconds[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def in_child(script: str, *arguments: object) -> Any:
+    """What `script --contestant …` prints as its last line, JSON, in a process of its own."""
+    command = [sys.executable, script, "--contestant", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def require_cpu() -> None:
+    """The baselines run on the CPU, so ours must too."""
+    device = choose_device()
+    if device.device.type != "cpu":
+        raise RuntimeError(f"This benchmark compares CPU runs; hide the GPU first ({device.description}).")
 
 
 def tell(

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from sr_utils import images, sources
+from sr_utils.charts import draw_time_to_psnr
 from sr_utils.checkpoints import load_checkpoint
 from sr_utils.config import configure
 from sr_utils.diagrams import draw_architectures
-from sr_utils.figures import draw_images, draw_time_to_psnr, most_different_box
+from sr_utils.figures import draw_images, most_different_box
 from sr_utils.infer import super_resolve
 from sr_utils.paths import Paths
 

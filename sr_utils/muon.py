@@ -1,7 +1,7 @@
 """Muon: the step of every inner convolution is its momentum with all singular values set to about one.
 
 Adam scales each weight by itself. But a convolution acts as a matrix, and few of its directions get most of
-the gradient; levelling them trains these networks in a fraction of the steps (README, "How fast").
+the gradient; levelling them trains these networks in a fraction of the steps.
 
 Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; the factor that gives
 `learning_rate` Adam's meaning: Liu et al., "Muon is scalable for LLM training", 2025, arXiv:2502.16982.

@@ -20,6 +20,7 @@ from sr_utils.infer import read_manifest
 from sr_utils.networks import MSRResNet
 from sr_utils.paths import Paths
 from sr_utils.report import collect
+from sr_utils.sources import find_split
 
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
@@ -160,6 +161,25 @@ def test_a_broken_hand_in_fails_by_its_own_rule(executed_project, tmp_path, rule
     with pytest.raises(ValueError, match="No zip"):
         submission.pack(folder, rows)
     assert not folder.with_suffix(".zip").exists()
+
+
+@pytest.mark.timeout(400)
+def test_validation_is_recomputed_from_the_checkpoint(executed_project, tmp_path):
+    folder, rule = tmp_path / "submission", "validation PSNR recomputed (RGB, border 4)"
+    shutil.copytree(executed_project[0] / "report" / "submission", folder)
+    pairs = find_split(configure("demo"), Paths(executed_project[0]), "val")
+
+    def passed(*names):
+        pairs_too = [pair for pair in pairs if pair.name in names]
+        return next(row.passed for row in submission.check(folder, val_pairs=pairs_too) if row.rule == rule)
+
+    assert passed("astronaut", "coffee") and passed("coffee")
+    _, story = load_checkpoint(folder / "checkpoint.safetensors")
+    stored = story["val_psnr_rgb_border4"]
+    _edit_story(folder, val_psnr_rgb_border4=stored | {"coffee": stored["coffee"] + 0.02})
+    assert passed("astronaut") and not passed("astronaut", "coffee")
+    _edit_story(folder, val_psnr_rgb_border4={})
+    assert not passed("astronaut", "coffee")
 
 
 @pytest.mark.timeout(400)

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from sr_utils import study
-from sr_utils.study import ARMS, BASE, arm_config, compare_arms
+from sr_utils.paths import Paths
+from sr_utils.study import ARMS, BASE, arm_config, compare_arms, run_arm
 
 
 def _table(gains: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -58,3 +61,25 @@ def test_every_arm_is_a_valid_run_of_its_own() -> None:
     assert all(other is None or other in ARMS for _, other in ARMS.values())
     with pytest.raises(ValueError, match="arm: expected one of"):
         arm_config("CutMix", 0)
+
+
+def test_an_arm_is_trained_and_told_and_comes_out_the_same_again(
+    photo_folder, tmp_path: Path, monkeypatch
+) -> None:
+    """Two arms and two seeds of a tiny run, by the same functions as the study; a rerun gives equal rows."""
+    photo_folder("train/photos", {f"{n:02}.png": (132, 140) for n in range(10)})
+    monkeypatch.setenv("SR_DATA", str(tmp_path))
+    tiny = {
+        "num_blocks": 1, "total_steps": 20, "hr_patch_size": 16, "batch_size": 2, "sub_image": 64,
+        "sub_image_step": 32, "precision": "float32", "validate_every": 20, "save_every": 20,
+    }  # fmt: skip
+    arms = ("flips and rotations", "MSE")
+    first, again = (
+        pd.concat([run_arm(arm, seed, Paths(root), **tiny) for arm in arms for seed in (0, 1)])
+        for root in (tmp_path / "one", tmp_path / "other")
+    )
+    same = [name for name in first.columns if name != "seconds"]
+    pd.testing.assert_frame_equal(first[same], again[same])
+    assert len(first) == 2 * 2 * 2 and first["psnr"].between(5, 60).all() and first["run"].nunique() == 4
+    result = compare_arms(first)
+    assert result.loc["MSE", "seeds"] == 2 and result.loc["MSE", "from"] <= result.loc["MSE", "to"]

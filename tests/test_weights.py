@@ -12,7 +12,10 @@ import safetensors
 import torch
 
 from sr_utils import checkpoints, images
+from sr_utils.infer import super_resolve
+from sr_utils.metrics import psnr
 from sr_utils.paths import Paths
+from sr_utils.sources import find_pairs, read_pair
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))
@@ -73,6 +76,18 @@ def test_shipped_files_are_light_and_tell_their_story(path: Path) -> None:
     assert abs(story["half_precision_costs_db"]) < 0.001
     assert story["training_seconds"] > 600 and len(story["data_fingerprint"]) == 64
     assert path.stem in (CHECKPOINTS / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_bf16_costs_less_than_five_thousandths_of_a_decibel(path: Path, sr_data) -> None:
+    model, _ = checkpoints.load_checkpoint(path)
+    for pair in find_pairs(sr_data / "Set5" / "HR", sr_data / "Set5" / "LR_bicubic_x4"):
+        hr, lr = read_pair(pair)
+        exact, rough = (
+            psnr(super_resolve(model, lr, precision=precision), hr, border=4, channel="y")
+            for precision in ("float32", "bf16")
+        )
+        assert abs(exact - rough) < 0.005, pair.name
 
 
 @pytest.mark.skipif(not SHIPPED, reason="no network is shipped yet")

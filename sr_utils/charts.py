@@ -1,0 +1,120 @@
+"""Charts of training and comparison: every function returns a matplotlib figure; only notebooks show them."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sr_utils.config import BORDER, PARAMETER_LIMIT, Config
+from sr_utils.figures import COLORS, INK, PAGE_WIDTH, color, new_figure
+from sr_utils.metrics import column
+from sr_utils.recipe import learning_rate_at
+
+
+def draw_learning_curves(
+    records: Sequence[Mapping[str, Any]], *, bicubic: float | None = None, total_steps: int | None = None
+) -> Figure:
+    """Training loss and validation PSNR over steps, from the records of `train.read_log`."""
+    figure, ((loss, quality),) = new_figure(PAGE_WIDTH, 2.4, 1, 2)
+    steps = [record["step"] for record in records]
+    loss.plot(steps, [record["loss"] for record in records], color=INK, linewidth=1)
+    loss.set(xlabel="step", ylabel="training loss (RGB in [0, 1])")
+    validated = [record for record in records if "val_psnr_trained" in record]
+    for kind, label, style in (("trained", "trained", "--"), ("ema", "averaged (EMA)", "-")):
+        points = [(r["step"], r[f"val_psnr_{kind}"]) for r in validated if f"val_psnr_{kind}" in r]
+        if points:
+            quality.plot(
+                *zip(*points, strict=True), style, color=COLORS["MSRResNet-20"], marker=".", label=label
+            )
+    if bicubic is not None:
+        quality.axhline(bicubic, color=COLORS["bicubic"], label=f"bicubic {bicubic:.2f} dB")
+    quality.set(xlabel="step", ylabel=f"validation PSNR in dB\n(RGB, border {BORDER})")
+    if total_steps:
+        for axes in (loss, quality):
+            axes.set_xlim(0, total_steps)
+    _add_legend(quality)
+    return figure
+
+
+def draw_schedule(config: Config) -> Figure:
+    """Learning rate over the steps of a run."""
+    figure, ((axes,),) = new_figure(PAGE_WIDTH / 2, 1.8, 1, 1)
+    steps = np.unique(np.linspace(0, config.total_steps - 1, 2000).astype(int))
+    axes.plot(steps, [learning_rate_at(config, int(step)) for step in steps], color=COLORS["MSRResNet-20"])
+    axes.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
+    return figure
+
+
+def draw_psnr_per_image(table: pd.DataFrame) -> Figure:
+    """PSNR (RGB) of every image and method of a table of `metrics.evaluate`, sorted by the first method."""
+    values = table[column("PSNR", "rgb")].unstack("method")[list(table.index.unique("method"))]
+    values = values.sort_values(values.columns[0])
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.9 + 0.24 * min(len(values), 40), 1, 1)
+    rows = np.arange(len(values))
+    axes.hlines(rows, values.min(axis=1), values.max(axis=1), color="#CCCCCC", linewidth=2)
+    for method in values.columns:
+        axes.plot(values[method], rows, "o", color=color(method), label=method, markersize=5)
+    axes.set_yticks(rows, values.index)
+    axes.set(xlabel=column("PSNR", "rgb"), ylim=(-0.7, len(values) - 0.3))
+    _add_legend(axes)
+    return figure
+
+
+def draw_tradeoff(points: Mapping[str, tuple[int, float]], *, convention: str) -> Figure:
+    """PSNR over trainable parameters, with the challenge's limit as a line.
+
+    Args:
+        points: method → (parameters, PSNR in dB); 0 parameters for bicubic.
+        convention: of the PSNR, for example "Set5, Y, border 4".
+    """
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 2.6, 1, 1)
+    for marker, (method, (parameters, decibels)) in zip(cycle("osD^vP"), points.items(), strict=False):
+        told = f"{method}: {decibels:.2f} dB"
+        axes.plot(parameters / 1e6, decibels, marker, color=color(method), markersize=6, label=told)
+    limit = f"limit: below {PARAMETER_LIMIT:,}"
+    axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", label=limit)
+    axes.set(xlabel="trainable parameters in millions", ylabel=f"PSNR in dB\n({convention})", xlim=(-0.1, 2))
+    axes.margins(y=0.15)
+    figure.legend(loc="outside right upper", fontsize=7)
+    return figure
+
+
+def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """Gain over bicubic against training time and against steps, from `bench/curves.json`."""
+    figure, ((time, steps),) = new_figure(PAGE_WIDTH, 2.6, 1, 2)
+    inks = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00")
+    for ink, (name, curve) in zip(inks, curves.items(), strict=True):
+        gains = np.maximum.accumulate([point["gain"] for point in curve])
+        time.plot([point["seconds"] / 60 for point in curve], gains, color=ink, label=name)
+        steps.plot([point["step"] for point in curve], gains, color=ink)
+    time.set(xlabel="minutes of training", ylabel="best gain over bicubic in dB\n(RGB, border 4)")
+    steps.set(xlabel="steps")
+    for axes in (time, steps):
+        axes.set(ylim=(0, None), xscale="log")
+        axes.xaxis.set_major_formatter("{x:g}")
+    figure.legend(loc="outside upper center", ncols=2, fontsize=7)
+    return figure
+
+
+def draw_budget(parameters: Mapping[str, int]) -> Figure:
+    """Trainable parameters of networks as bars, with the challenge's limit as a line."""
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.6 + 0.3 * len(parameters), 1, 1)
+    millions = [count / 1e6 for count in parameters.values()]
+    bars = axes.barh(list(parameters), millions, color=[color(name) for name in parameters])
+    told = [f"{count:,} " for count in parameters.values()]
+    axes.bar_label(bars, told, padding=-52, fontsize=8, color="white")
+    limit = f"limit: below {PARAMETER_LIMIT:,}"
+    axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", label=limit)
+    axes.set(xlabel="trainable parameters in millions", xlim=(0, PARAMETER_LIMIT * 1.1e-6))
+    axes.invert_yaxis()
+    _add_legend(axes)
+    return figure
+
+
+def _add_legend(axes: Axes) -> None:
+    if axes.get_legend_handles_labels()[0]:  # above the axes, where it covers no data
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=7, frameon=False)
