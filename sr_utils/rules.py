@@ -159,7 +159,8 @@ def _check_report(folder: Path, model: nn.Module, metadata: dict[str, Any]) -> l
     text = " ".join(page.extract_text() for page in pages)
     sizes = {tuple(round(float(side), 1) for side in page.mediabox[2:]) for page in pages}
     a4 = all(abs(side - wanted) < 1 for size in sizes for side, wanted in zip(size, A4_POINTS, strict=True))
-    mean = f"{np.mean(list(metadata.get('val_psnr_rgb_border4', {'none': np.nan}).values())):.2f}"
+    stored = list(metadata.get("val_psnr_rgb_border4", {}).values())
+    mean = f"{np.mean(stored):.2f}" if stored else "none in the checkpoint"
     parameters = f"{count_parameters(model):,}"
     return [
         Rule(f"report of at most {MAX_PAGES} A4 pages", len(pages) <= MAX_PAGES and a4, f"{len(pages)} pages",

@@ -197,7 +197,8 @@ class OneConvolution(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv = torch.nn.Conv2d(3, 48, 1)
+        self.conv = torch.nn.Conv2d(3, 48, 1, bias=False)
+        torch.nn.init.constant_(self.conv.weight, 1 / 3)
 
     def forward(self, lr):
         return torch.nn.functional.pixel_shuffle(self.conv(lr), 4)
@@ -208,7 +209,10 @@ super_resolve(model, np.zeros((300, 300, 3), np.uint8))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 image = np.random.default_rng(0).integers(256, size=(height, width, 3), dtype=np.uint8)
 result = super_resolve(model, image)
-assert result.shape == (4 * height, 4 * width, 3) and result[-1, -1].any()
+assert result.shape == (4 * height, 4 * width, 3)
+grey = image[::37, ::41].mean(axis=2, keepdims=True)
+for row, column in ((0, 0), (3, 3)):
+    assert np.abs(result[row :: 4 * 37, column :: 4 * 41] - grey).max() < 3  # bfloat16 has 8 bits
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before - image.nbytes - result.nbytes)
 """
 
