@@ -5,6 +5,7 @@ Settings are frozen here: our one-cycle schedule has 1,000 steps, of which a run
 """
 
 import argparse
+import copy
 import functools
 import json
 import sys
@@ -70,7 +71,8 @@ def race(name: str, root: Path, up_to: float, minutes: float) -> list[dict[str, 
     curve: list[dict[str, float]] = []
 
     def validate(model: torch.nn.Module, *_: object, **__: object) -> dict[str, float]:
-        """As training does it, and Set5 beside."""
+        """As training does it, and Set5 beside; of a copy, since inference changes the memory format."""
+        model = copy.deepcopy(model)
         outputs = [psnr(super_resolve(model, lr), hr, border=4, channel="y") for hr, lr in set5]
         scores.append(float(np.mean(outputs)))
         return {str(n): psnr(super_resolve(model, lr), hr, border=4) for n, (hr, lr) in enumerate(pairs)}

@@ -1,4 +1,4 @@
-"""Train a shipped network again, measure it, and put it into checkpoints/: `make weights NAME=carn_3000`.
+"""Train a shipped network again, measure it, and put it into checkpoints/: `make weights NAME=carn_2000`.
 
 The photos are those of the profile "open" (data/README.md). A run resumes; what it made replaces a shipped
 file if it is better by 0.03 dB on the held-aside photos. Without a name, only the shipped networks are
@@ -15,7 +15,7 @@ import pandas as pd
 
 from sr_utils import checkpoints, images, sources
 from sr_utils.config import OPEN
-from sr_utils.infer import super_resolve
+from sr_utils.infer import enlarge_with
 from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import evaluate, summarize
 from sr_utils.paths import Paths
@@ -23,13 +23,13 @@ from sr_utils.run_state import validation_psnr
 from sr_utils.train import train
 
 HERE = Path(__file__).parent
-EQUAL = replace(OPEN, total_steps=3000, warmup_steps=100, ema_decay=0.995)
+EQUAL = replace(OPEN, total_steps=2000, warmup_steps=100, ema_decay=0.995)
 RECIPES = {
     "msrresnet20_open": replace(OPEN, total_steps=4000, ema_decay=0.997),
-    "msrresnet20_3000": EQUAL,
-    "msrresnet16_3000": replace(EQUAL, num_blocks=16),
-    "edsr_3000": replace(EQUAL, network="edsr", num_blocks=16),
-    "carn_3000": replace(EQUAL, network="carn"),
+    "msrresnet20_2000": EQUAL,
+    "msrresnet16_2000": replace(EQUAL, num_blocks=16),
+    "edsr_2000": replace(EQUAL, network="edsr", num_blocks=16),
+    "carn_2000": replace(EQUAL, network="carn"),
 }
 BETTER = 0.03  # dB on the held-aside photos, below which a shipped file is left alone
 
@@ -70,10 +70,7 @@ def measure(paths: Paths) -> None:
     for name in ("Set5", "Set14"):
         found = sources.find_pairs(benchmarks / name / "HR", benchmarks / name / "LR_bicubic_x4")
         pairs = {pair.name: sources.read_pair(pair) for pair in found}
-        methods = {"bicubic": {key: images.resize_bicubic(lr, 4) for key, (_, lr) in pairs.items()}}
-        for label, model in networks.items():
-            methods[label] = {key: super_resolve(model, lr) for key, (_, lr) in pairs.items()}
-        table = evaluate({key: hr for key, (hr, _) in pairs.items()}, methods)
+        table = evaluate({key: hr for key, (hr, _) in pairs.items()}, enlarge_with(networks, pairs))
         tables.append(summarize(table).reset_index().assign(photos=name))
     results = pd.concat(tables).set_index(["photos", "method"]).round(3)
     images.write_atomic(HERE / "results.csv", results.to_csv())

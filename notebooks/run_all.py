@@ -29,6 +29,7 @@ NAMES = (
     "03_train",
     "04_infer_test_set",
     "05_compare_models",
+    "06_ablations",
     "07_report",
 )
 PSNR = column("PSNR", "rgb")

@@ -1,43 +1,98 @@
-"""Make the committed pictures of README and notebooks in report/figures: `make figures`."""
+"""Make the committed pictures of README and notebooks in report/figures: `make demo`, then `make figures`.
 
-import argparse
+Needs Set5 (see data/README.md), what the demo left in report/, and a Chromium for the still of the slider.
+"""
+
+import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from sr_utils import images, sources
-from sr_utils.charts import draw_time_to_psnr
-from sr_utils.checkpoints import load_checkpoint
+from sr_utils.charts import draw_ablations, draw_time_to_psnr, draw_tradeoff
+from sr_utils.checkpoints import load_shipped
 from sr_utils.config import configure
 from sr_utils.diagrams import draw_architectures
-from sr_utils.figures import draw_images, most_different_box
-from sr_utils.infer import super_resolve
+from sr_utils.figures import draw_images, draw_split, draw_zoom
+from sr_utils.infer import enlarge_with
+from sr_utils.metrics import column, evaluate, summarize
+from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
+from sr_utils.report import draw_pages
+from sr_utils.study import compare_arms, read_table
+
+PATHS, CONFIG = Paths(Path(__file__).parents[1]), configure("demo")
+FIGURES = PATHS.root / "report" / "figures"
+WING = np.s_[70:150, 50:210]  # of Set5's butterfly
+
+
+def compare_shipped() -> dict[str, Figure]:
+    """The shipped networks on Set5."""
+    found, pairs = sources.find_benchmark(CONFIG, PATHS, download=False)
+    if found != "Set5":
+        raise FileNotFoundError("Set5 is missing: put it into data/Set5, or let SR_DATA name its folder.")
+    photos = {pair.name: sources.read_pair(pair) for pair in pairs}
+    networks = load_shipped(PATHS.root / "checkpoints")
+    outputs = enlarge_with(networks, photos)
+    hr = {name: truth for name, (truth, _) in photos.items()}
+    means = summarize(evaluate(hr, outputs))[column("PSNR", "y")]
+    points = {"bicubic": (0, means["bicubic"])}
+    points |= {label: (count_parameters(network), means[label]) for label, network in networks.items()}
+    best = max(networks, key=lambda label: means[label])
+    butterfly = {"HR": hr["butterfly"]} | {method: made["butterfly"] for method, made in outputs.items()}
+    return {
+        "tradeoff": draw_tradeoff(points, convention="Set5, Y, border 4"),
+        "zoom": draw_zoom(butterfly, title="butterfly"),
+        "hero": draw_split({name: butterfly[name][WING] for name in ("bicubic", best)}),
+    }
+
+
+def show_demo() -> dict[str, Figure]:
+    """What the demo made."""
+    hr, lr = sources.read_pair(sources.find_split(CONFIG, PATHS, "train")[0])
+    detail, small = (slice(100, 228), slice(60, 252)), (slice(25, 57), slice(15, 63))
+    steps = {"HR (a detail)": hr[detail], "LR": lr[small]}
+    steps["LR, bicubic ×4"] = images.resize_bicubic(lr, 4)[detail]
+    results = PATHS.results(CONFIG.run_name)
+    enlarged = {path.stem: images.read_image(path) for path in sorted((results / "test").glob("*.png"))}
+    pages = [np.asarray(Image.open(io.BytesIO(page)).convert("RGB")) for page in draw_pages(CONFIG, PATHS)]
+    return {
+        "sub_images": draw_images(steps, columns=3),
+        "contact_sheet": draw_images(enlarged, columns=5),
+        "report": draw_images({f"page {n}": page for n, page in enumerate(pages, 1)}, columns=5, width=11),
+    }
+
+
+def photograph_slider(target: Path) -> None:
+    """A still of report/compare.html, opened as a reader does."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 820, "height": 760})
+        page.goto((PATHS.root / "report" / "compare.html").as_uri())
+        page.locator(".sr-compare-stage img").first.wait_for()
+        page.screenshot(path=target)
+        browser.close()
 
 
 def main() -> None:
-    """Draw details of two photos, the networks, and the curves of time to PSNR."""
-    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
-    parser.add_argument("--checkpoint", type=Path, help="network to show (default: the demo's)")
-    arguments = parser.parse_args()
-    config, paths = configure("demo"), Paths.find(Path(__file__).parent.parent)
-    model, _ = load_checkpoint(arguments.checkpoint or paths.run(config.run_name) / "best.safetensors")
-    rows: dict[str, np.ndarray] = {}
-    for pair in sources.find_split(config, paths, "val"):
-        hr, lr = sources.read_pair(pair)
-        bicubic = images.resize_bicubic(lr, 4)
-        top, left, height, width = most_different_box(bicubic, hr, side=128)
-        for method, image in (("bicubic", bicubic), (model.label, super_resolve(model, lr)), ("HR", hr)):
-            rows[f"{pair.name} · {method}"] = image[top : top + height, left : left + width]
-    pictures = {"before_after": draw_images(rows, columns=6, width=11), "architecture": draw_architectures()}
-    curves = paths.root / "bench" / "curves.json"
-    if curves.exists():
-        pictures["time_to_psnr"] = draw_time_to_psnr(json.loads(curves.read_text()))
+    """Make them all."""
+    bench = PATHS.root / "bench"
+    pictures = compare_shipped() | show_demo() | {"architecture": draw_architectures()}
+    pictures["time_to_psnr"] = draw_time_to_psnr(json.loads((bench / "curves.json").read_text()))
+    pictures["ablations"] = draw_ablations(compare_arms(read_table(PATHS)))
     for name, figure in pictures.items():
-        target = paths.root / "report" / "figures" / f"{name}.png"
-        figure.savefig(target, dpi=90, bbox_inches="tight", metadata={"Software": None})
-        print(f"wrote {target.relative_to(paths.root)}: {target.stat().st_size / 1e3:.0f} kB")
+        figure.savefig(FIGURES / f"{name}.png", dpi=100, bbox_inches="tight", metadata={"Software": None})
+    for name in ("augmentations", "learning_curves"):
+        shutil.copy(PATHS.results(CONFIG.run_name) / "figures" / f"{name}.png", FIGURES)
+    photograph_slider(FIGURES / "slider.png")
+    for path in sorted(FIGURES.glob("*.png")):
+        print(f"{path.relative_to(PATHS.root)}: {path.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -100,6 +100,27 @@ def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
     return figure
 
 
+def draw_ablations(gains: pd.DataFrame) -> Figure:
+    """Gain and confidence interval of every arm of `study.compare_arms`, one row each."""
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.2 * len(gains), 1, 1)
+    gains = gains.sort_values("gain in dB")
+    inks = {"helps": "#0072B2", "hurts": "#D55E00", "not decidable": "#999999"}
+    markers = {"helps": "^", "hurts": "v", "not decidable": "o"}
+    for row, (_, found) in enumerate(gains.to_dict("index").items()):
+        verdict = found["at this budget"]
+        axes.plot([found["from"], found["to"]], [row, row], color=inks[verdict], linewidth=2)
+        axes.plot(found["gain in dB"], row, markers[verdict], color=inks[verdict])
+        axes.annotate(f"{found['gain in dB']:+.2f}", (1.01, row), xycoords=("axes fraction", "data"),
+                      fontsize=7, va="center", color=INK)  # fmt: skip
+    for verdict, ink in inks.items():
+        axes.plot([], [], markers[verdict], color=ink, label=verdict)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_yticks(range(len(gains)), gains.index)
+    axes.set(xlabel="gain in dB (RGB, border 4), with its 95 % confidence interval")
+    _add_legend(axes)
+    return figure
+
+
 def draw_budget(parameters: Mapping[str, int]) -> Figure:
     """Trainable parameters of networks as bars, with the challenge's limit as a line."""
     figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.6 + 0.3 * len(parameters), 1, 1)

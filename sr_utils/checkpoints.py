@@ -127,6 +127,12 @@ def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
     return networks
 
 
+def load_runs(folder: Path | str, *, leave_out: str = "") -> dict[str, nn.Module]:
+    """The best weights of every training run but one, by the run's name."""
+    files = {path.parent.name: path for path in sorted(Path(folder).glob("*/best.safetensors"))}
+    return {name: load_checkpoint(path)[0] for name, path in files.items() if name != leave_out}
+
+
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, "pt") as file:

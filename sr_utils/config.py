@@ -29,6 +29,8 @@ class Config:
     """Residual blocks of MSRResNet and EDSR (CARN has its fixed 3 × 3); 20 is the most the limit allows."""
     unshuffle_stem: bool = False
     """Give MSRResNet the HR-sized input that CutBlur makes; over the parameter limit with 20 blocks."""
+    bilinear_skip: bool = True
+    """Let MSRResNet learn what the bilinear ×4 image lacks, not the whole image."""
     init_gain: float = 0.1
     """Factor on MSRResNet's initial weights outside its blocks; 1 learns faster than the reference's 0.1."""
 
@@ -135,7 +137,7 @@ class Config:
             return {}
         if self.network == "edsr":
             return {"num_blocks": self.num_blocks}
-        names = ("num_blocks", "init_gain", "unshuffle_stem")
+        names = ("num_blocks", "init_gain", "unshuffle_stem", "bilinear_skip")
         return {name: getattr(self, name) for name in names}
 
     @property

@@ -78,6 +78,19 @@ def draw_images(images: Mapping[str, np.ndarray], *, columns: int = 4, width: fl
     return figure
 
 
+def draw_split(methods: Mapping[str, np.ndarray], *, width: float = PAGE_WIDTH) -> Figure:
+    """Two uint8 (H, W, 3) versions of one image, the first left of a line, the second right of it."""
+    (left, first), (right, second) = methods.items()
+    half = first.shape[1] // 2
+    figure, ((axes,),) = new_figure(width, width * first.shape[0] / first.shape[1], 1, 1)
+    _show(axes, np.hstack([first[:, :half], second[:, half:]]))
+    axes.axvline(half - 0.5, color="white", linewidth=2)
+    for x, name in ((0.01, left), (0.51, right)):
+        label = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none"}
+        axes.text(x, 0.03, name, transform=axes.transAxes, color="white", fontsize=10, bbox=label)
+    return figure
+
+
 def draw_zoom(
     outputs: Mapping[str, np.ndarray], *, box: tuple[int, int, int, int] | None = None, title: str = ""
 ) -> Figure:

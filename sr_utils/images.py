@@ -116,7 +116,7 @@ def to_tensor(images: np.ndarray, device: torch.device | str = "cpu") -> torch.T
 
 def to_image(tensor: torch.Tensor) -> np.ndarray:
     """Float (…, 3, H, W) → uint8 (…, H, W, 3), rounded half up and clipped to 0–255."""
-    return (tensor.detach() * 255 + 0.5).clamp(0, 255).byte().movedim(-3, -1).cpu().numpy()
+    return (tensor.detach() * 255).add_(0.5).clamp_(0, 255).byte().movedim(-3, -1).cpu().numpy()
 
 
 def resize_bicubic(image: np.ndarray, scale: float, padding: str = "mirror") -> np.ndarray:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -22,7 +22,7 @@ from sr_utils import images, sources
 from sr_utils.ahead import ahead
 from sr_utils.checkpoints import load_checkpoint, weights_digest
 from sr_utils.config import SCALE
-from sr_utils.tiles import Tile, iterate_tiles
+from sr_utils.tiles import Tile, forward, iterate_tiles
 
 MANIFEST = "manifest.jsonl"
 
@@ -58,6 +58,16 @@ def _new_result(image: np.ndarray, dtype: type) -> np.ndarray:
     return np.empty((SCALE * image.shape[0], SCALE * image.shape[1], 3), dtype)
 
 
+def enlarge_with(
+    networks: Mapping[str, nn.Module], pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """What bicubic and every network make of the LR images of some (hr, lr) pairs: method → name → image."""
+    outputs = {"bicubic": {name: images.resize_bicubic(lr, SCALE) for name, (_, lr) in pairs.items()}}
+    for label, network in networks.items():
+        outputs[label] = {name: super_resolve(network, lr) for name, (_, lr) in pairs.items()}
+    return outputs
+
+
 class SelfEnsemble(nn.Module):
     """Mean of a network's outputs for the eight turned and mirrored inputs; the challenge forbids it.
 
@@ -72,8 +82,8 @@ class SelfEnsemble(nn.Module):
         outputs = []
         for turns in range(4):
             turned = lr.rot90(turns, (2, 3))
-            outputs.append(self.network(turned).rot90(-turns, (2, 3)))
-            outputs.append(self.network(turned.flip(3)).flip(3).rot90(-turns, (2, 3)))
+            outputs.append(forward(self.network, turned).rot90(-turns, (2, 3)))
+            outputs.append(forward(self.network, turned.flip(3)).flip(3).rot90(-turns, (2, 3)))
         return sum(outputs) / 8
 
 

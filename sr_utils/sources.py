@@ -126,7 +126,7 @@ def _open_photos(paths: Paths, split: str) -> list[Pair]:
     folder = _shared_data(paths) / "train"
     held_aside = list_images(folder / "photos")[::8]
     if split == "val":
-        return [Pair(path.stem, _centre(images.read_image(path), 640), None) for path in held_aside]
+        return read_centres(held_aside)
     found = [path for part in sorted(filter(Path.is_dir, folder.iterdir())) for path in list_images(part)]
     return [Pair(f"{path.parent.name}_{path.stem}", path, None) for path in found if path not in held_aside]
 
@@ -135,9 +135,14 @@ def _shared_data(paths: Paths) -> Path:
     return Path(os.environ.get("SR_DATA") or paths.root / "data")
 
 
-def _centre(photo: np.ndarray, side: int) -> np.ndarray:
-    top, left = (max(0, size - side) // 2 for size in photo.shape[:2])
-    return photo[top : top + side, left : left + side]
+def read_centres(files: Sequence[Path], side: int = 640) -> list[Pair]:
+    """The middle of each photo, at most `side` HR pixels high and wide; its LR image is made from it."""
+    pairs = []
+    for path in files:
+        photo = images.read_image(path)
+        top, left = (max(0, size - side) // 2 for size in photo.shape[:2])
+        pairs.append(Pair(path.stem, photo[top : top + side, left : left + side], None))
+    return pairs
 
 
 def find_test_images(config: Config, paths: Paths) -> list[Path]:

@@ -1,11 +1,13 @@
 """The ablations: paired runs of one short budget, one change each, and what their difference is worth.
 
 Runs of one seed see the same patches and the same draws of every augmentation that they share. `python -m
-sr_utils.study ARM` trains an arm again and puts its rows into bench/ablations.csv.
+sr_utils.study` trains what bench/ablations.csv lacks; with the name of an arm, that arm again.
 """
 
 import argparse
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,9 @@ REFERENCE: dict[str, Any] = {
     "gradient_clip": 0.0, "rgb_permutation": 0.5, "blend": 0.15, "mixup": 0.2,
 }  # fmt: skip
 STEM = {"num_blocks": 19, "unshuffle_stem": True}
+EDSR: dict[str, Any] = {"network": "edsr", "num_blocks": 16}
+CARN: dict[str, Any] = {"network": "carn"}
+CHECK = "20 steps on the demo's photos"  # compared with no other arm, but trained again by a test
 # Arm → what differs from BASE, and the arm to compare it with (None: BASE).
 ARMS: dict[str, tuple[dict[str, Any], str | None]] = {
     "flips and rotations": ({}, None),
@@ -42,12 +47,28 @@ ARMS: dict[str, tuple[dict[str, Any], str | None]] = {
     "MSE": ({"loss": "mse"}, None),
     "Charbonnier": ({"loss": "charbonnier"}, None),
     "16 blocks": ({"num_blocks": 16}, None),
-    "EDSR": ({"network": "edsr", "num_blocks": 16}, "16 blocks"),
-    "CARN": ({"network": "carn"}, None),
+    "EDSR, equal steps": (EDSR, None),
+    "EDSR, equal time": (EDSR | {"total_steps": 840}, None),
+    "CARN, equal steps": (CARN, None),
+    "CARN, equal time": (CARN | {"total_steps": 960}, None),
+    "no bilinear skip": ({"bilinear_skip": False}, None),
     "no EMA": ({"ema_decay": 0.0}, None),
     "Adam": ({"optimizer": "adam"}, None),
     "reference recipe": (REFERENCE, None),
+    CHECK: ({"profile": "demo", "total_steps": 20, "batch_size": 4, "precision": "float32"}, None),
 }
+
+# Arm → what the challenge's author found of it, and which verdict would confirm that.
+CLAIMS = {
+    "RGB permutation": ("RGB permutation helps", "helps"),
+    "RGB permutation and Blend": ("RGB permutation and Blend help", "helps"),
+    "MSE": ("MSE is worse than L1", "hurts"),
+    "CutBlur": ("CutBlur does not help", "no gain"),
+    "brightness and contrast": ("brightness and contrast do not help", "no gain"),
+    "EDSR, equal steps": ("EDSR is not better", "no gain"),
+    "CARN, equal steps": ("CARN is not better", "no gain"),
+}
+NEGLIGIBLE = 0.03  # dB, the gain that the challenge's author reported
 
 
 def arm_config(arm: str, seed: int, **changes: Any) -> Config:
@@ -57,11 +78,24 @@ def arm_config(arm: str, seed: int, **changes: Any) -> Config:
     return replace(BASE, seed=seed, **(ARMS[arm][0] | changes))
 
 
+def table_path(paths: Paths) -> Path:
+    """The committed rows of all runs."""
+    return paths.root / "bench" / "ablations.csv"
+
+
+def read_table(paths: Paths) -> pd.DataFrame:
+    """The committed rows: arm, seed, steps, photo, PSNR in dB (RGB, border 4), seconds, run, data."""
+    path = table_path(paths)
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["arm", "seed", "run"])
+
+
 def run_arm(arm: str, seed: int, paths: Paths, **changes: Any) -> pd.DataFrame:
-    """Train an arm with one seed (or go on); a row per held-aside photo with its PSNR (RGB, border 4)."""
+    """Train an arm with one seed, or go on; all that is kept are its rows, one per held-aside photo."""
     config = arm_config(arm, seed, **changes)
     build_split(config, paths)
-    _, story = checkpoints.load_checkpoint(train(config, paths) / "last.safetensors")
+    folder = train(config, paths)
+    _, story = checkpoints.load_checkpoint(folder / "last.safetensors")
+    shutil.rmtree(folder)
     rows = [{"photo": name, "psnr": value} for name, value in story["val_psnr_rgb_border4"].items()]
     told = {"arm": arm, "seed": seed, "steps": config.total_steps, "run": config.run_name}
     told |= {"data": story["data_fingerprint"][:12], "seconds": round(story["training_seconds"], 1)}
@@ -80,31 +114,53 @@ def compare_arms(table: pd.DataFrame, *, draws: int = 10_000) -> pd.DataFrame:
     rows = []
     for arm, (_, other) in ARMS.items():
         other = other or next(iter(ARMS))
-        if arm == other or arm not in values or other not in values:
+        if arm in (other, CHECK) or arm not in values or other not in values:
             continue
         gain = (values[arm] - values[other]).dropna().to_numpy()  # (seeds, photos)
         seeds, photos = (rng.integers(size, size=(draws, size)) for size in gain.shape)
         means = gain[seeds[:, :, None], photos[:, None, :]].mean(axis=(1, 2))
         low, high = np.quantile(means, (0.025, 0.975))
         verdict = "helps" if low > 0 else "hurts" if high < 0 else "not decidable"
-        rows.append((arm, other, gain.mean(), low, high, len(gain), verdict))
-    columns = ["arm", "against", "gain in dB", "from", "to", "seeds", "at this budget"]
+        steps = table.loc[table["arm"] == arm, "steps"].iloc[0]
+        rows.append((arm, other, steps, gain.mean(), low, high, len(gain), verdict))
+    columns = ["arm", "against", "steps", "gain in dB", "from", "to", "seeds", "at this budget"]
     return pd.DataFrame(rows, columns=columns).set_index("arm")
+
+
+def judge_claims(gains: pd.DataFrame) -> pd.DataFrame:
+    """What a table of `compare_arms` says of the challenge's claims about the arms that were run.
+
+    "No gain" is confirmed where the interval ends below `NEGLIGIBLE`.
+    """
+    rows = []
+    for arm, (claim, expected) in CLAIMS.items():
+        if arm not in gains.index:
+            continue
+        found = gains.loc[arm]
+        verdict = found["at this budget"]
+        if expected == "no gain" and found["to"] < NEGLIGIBLE:
+            verdict = "no gain"
+        opposite = {"helps": "hurts", "hurts": "helps", "no gain": "helps"}[expected]
+        judged = {expected: "confirmed", opposite: "contradicted"}.get(verdict, "not decidable")
+        interval = f"{found['gain in dB']:+.3f} ({found['from']:+.3f} to {found['to']:+.3f})"
+        rows.append((claim, arm, interval, judged))
+    return pd.DataFrame(rows, columns=["claim", "arm", "dB here", "at this budget"]).set_index("claim")
 
 
 def main() -> None:
     """Train arms and keep their rows."""
     parser = argparse.ArgumentParser("python -m sr_utils.study", description=main.__doc__)
-    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"default: all; {', '.join(ARMS)}")
+    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"default: what is missing; {', '.join(ARMS)}")
     arguments = parser.parse_args()
     paths = Paths.find()
-    path = paths.root / "bench" / "ablations.csv"
     for seed in SEEDS:
         for arm in arguments.arms or ARMS:
-            rows = run_arm(arm, seed, paths)
-            kept = [pd.read_csv(path)] if path.exists() else []
-            kept = [table[(table["arm"] != arm) | (table["seed"] != seed)] for table in kept]
-            images.write_atomic(path, pd.concat([*kept, rows]).round(4).to_csv(index=False))
+            kept, run = read_table(paths), arm_config(arm, seed).run_name
+            if arguments.arms or run not in set(kept["run"]):
+                rows = run_arm(arm, seed, paths)
+                kept = kept[(kept["arm"] != arm) | (kept["seed"] != seed)]
+                table = pd.concat([kept, rows]) if len(kept) else rows
+                images.write_atomic(table_path(paths), table.round(4).to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from sr_utils.swap import swapped_in
 
 __all__ = ["as_table", "build", "check", "pack"]
 
-SOURCES = ("sr_utils", "notebooks", "report/report.typ", "report/references.yml", "requirements.txt",
-           "pyproject.toml", "Makefile", "README.md", "LICENSE")  # fmt: skip
+SOURCES = ("sr_utils", "notebooks", "report/report.typ", "report/references.yml", "bench/ablations.csv",
+           "bench/curves.json", "bench/results.json", "requirements.txt", "pyproject.toml", "Makefile",
+           "README.md", "LICENSE")  # fmt: skip
 
 
 def build(config: Config, paths: Paths) -> Path:

@@ -8,7 +8,14 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from sr_utils.checkpoints import load_checkpoint, load_state, save_state, save_weights
+from sr_utils.checkpoints import (
+    load_checkpoint,
+    load_runs,
+    load_shipped,
+    load_state,
+    save_state,
+    save_weights,
+)
 from sr_utils.networks import CARN, EDSR, MSRResNet
 
 MODELS = [MSRResNet(3, features=8, init_gain=1.0), EDSR(2, features=8, res_scale=0.2), CARN(features=4)]
@@ -204,3 +211,14 @@ def test_state_round_trip_and_damage(tmp_path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(ValueError, match=r"state\.pt: damaged training state; delete it"):
         load_state(path)
+
+
+def test_shipped_networks_and_runs_are_found_by_their_names(tmp_path) -> None:
+    shipped = {"config": {"total_steps": 3500}}
+    save_weights(tmp_path / "some_edsr.safetensors", EDSR(1, features=4), shipped, half=True)
+    for run in ("run_a", "run_b"):
+        save_weights(tmp_path / run / "best.safetensors", MSRResNet(1, features=4), {})
+        save_weights(tmp_path / run / "last.safetensors", MSRResNet(2, features=4), {})
+    assert list(load_shipped(tmp_path)) == ["EDSR · 3.5k"]
+    runs = load_runs(tmp_path, leave_out="run_b")
+    assert list(runs) == ["run_a"] and runs["run_a"].arguments["num_blocks"] == 1

@@ -65,7 +65,12 @@ def test_the_reference_recipe() -> None:
 
 
 def test_network_arguments() -> None:
-    assert DEMO.network_arguments == {"num_blocks": 20, "init_gain": 1.0, "unshuffle_stem": False}
+    assert DEMO.network_arguments == {
+        "num_blocks": 20,
+        "init_gain": 1.0,
+        "unshuffle_stem": False,
+        "bilinear_skip": True,
+    }
     assert replace(FULL, network="edsr", num_blocks=16).network_arguments == {"num_blocks": 16}
     assert replace(FULL, network="carn").network_arguments == {}
 

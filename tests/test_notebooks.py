@@ -77,7 +77,11 @@ def test_missing_input_of_the_report_names_its_notebook(executed_project, tmp_pa
     root = tmp_path / "copy"
     shutil.copytree(executed_project[0], root)
     config = configure("demo", total_steps=STEPS)
-    for name, notebook in (("test.json", "04_infer_test_set"), ("validation.json", "05_compare_models")):
+    for name, notebook in (
+        ("test.json", "04_infer_test_set"),
+        ("validation.json", "05_compare_models"),
+        ("claims.json", "06_ablations"),
+    ):
         path = Paths(root).results(config.run_name) / name
         content = path.read_bytes()
         path.unlink()

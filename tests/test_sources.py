@@ -272,3 +272,12 @@ def test_interrupted_download_leaves_no_set5_and_a_good_one_is_complete(
     calls.clear()
     sources.find_benchmark(DEMO, paths)
     assert calls == []  # the second time it is there
+
+
+def test_the_centres_of_large_and_small_photos(tmp_path) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
+    images.write_image(tmp_path / "a.png", photo)
+    ((name, centre, lr),) = sources.read_centres([tmp_path / "a.png"], side=20)
+    assert name == "a" and lr is None
+    np.testing.assert_array_equal(centre, photo[5:25, 10:30])
+    np.testing.assert_array_equal(sources.read_centres([tmp_path / "a.png"])[0].hr, photo)

@@ -63,7 +63,14 @@ class CARN(nn.Module):
         self.exit = nn.Conv2d(features, 3, 3, padding=1)
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        x = self.body(self.entry(lr - self.mean))  # (N, 64, H, W)
+        return self.reconstruct(self.extract(lr), lr)
+
+    def extract(self, lr: torch.Tensor) -> torch.Tensor:
+        """The half at LR size: (N, 3, H, W) → features (N, 64, H, W)."""
+        return self.body(self.entry(lr - self.mean))
+
+    def reconstruct(self, x: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
+        """The half that enlarges: features and their LR images → (N, 3, 4H, 4W)."""
         x = F.pixel_shuffle(F.relu(self.upconv1(x)), 2)  # (N, 64, 2H, 2W)
         x = F.pixel_shuffle(F.relu(self.upconv2(x)), 2)  # (N, 64, 4H, 4W)
         return self.exit(x).to(lr.dtype) + self.mean  # (N, 3, 4H, 4W)

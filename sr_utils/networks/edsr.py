@@ -56,7 +56,14 @@ class EDSR(nn.Module):
         self.conv_last = nn.Conv2d(features, 3, 3, padding=1)
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        x = self.conv_first((lr - self.mean) * self.image_range)  # (N, 64, H, W)
-        x = x + self.conv_after_body(self.body(x))
-        x = self.conv_last(self.upsample(x))  # (N, 3, 4H, 4W)
+        return self.reconstruct(self.extract(lr), lr)
+
+    def extract(self, lr: torch.Tensor) -> torch.Tensor:
+        """The half at LR size: (N, 3, H, W) → features (N, 64, H, W)."""
+        x = self.conv_first((lr - self.mean) * self.image_range)
+        return x + self.conv_after_body(self.body(x))
+
+    def reconstruct(self, x: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
+        """The half that enlarges: features and their LR images → (N, 3, 4H, 4W)."""
+        x = self.conv_last(self.upsample(x))
         return x.to(lr.dtype) / self.image_range + self.mean

@@ -43,15 +43,19 @@ class MSRResNet(nn.Module):
         unshuffle_stem: first layer for CutBlur's HR-sized images, pixel-unshuffled to (N, 48, H, W); an LR
             batch (N, 3, H, W) stands for its nearest-neighbour enlargement. 1,838,915 parameters with 20
             blocks, over the challenge's limit; 1,765,059 with 19.
+        bilinear_skip: add the bilinear ×4 image at the end.
     """
 
     name = "msrresnet"
 
     def __init__(
-        self, num_blocks: int = 20, features: int = 64, init_gain: float = 0.1, unshuffle_stem: bool = False
-    ) -> None:
+        self, num_blocks: int = 20, features: int = 64, init_gain: float = 0.1, unshuffle_stem: bool = False,
+        bilinear_skip: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.arguments = {"num_blocks": num_blocks, "features": features, "unshuffle_stem": unshuffle_stem}
+        self.arguments = {"num_blocks": num_blocks, "features": features, "unshuffle_stem": unshuffle_stem,
+                          "bilinear_skip": bilinear_skip}  # fmt: skip
+        self.bilinear_skip = bilinear_skip
         self.label = f"MSRResNet-{num_blocks}"
         self.receptive_field = 2 * num_blocks + 4  # LR pixels to each side that an output pixel depends on
         self.conv_first = (UnshuffleStem if unshuffle_stem else nn.Conv2d)(3, features, 3, padding=1)
@@ -68,11 +72,19 @@ class MSRResNet(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        x = _leaky(self.conv_first(lr))  # (N, 64, H, W)
-        x = self.body(x)
+        return self.reconstruct(self.extract(lr), lr)
+
+    def extract(self, lr: torch.Tensor) -> torch.Tensor:
+        """The half at LR size: (N, 3, H, W) → features (N, 64, H, W)."""
+        return self.body(_leaky(self.conv_first(lr)))
+
+    def reconstruct(self, x: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
+        """The half that enlarges: features and their LR images → (N, 3, 4H, 4W)."""
         x = _leaky(F.pixel_shuffle(self.upconv1(x), 2))  # (N, 64, 2H, 2W)
         x = _leaky(F.pixel_shuffle(self.upconv2(x), 2))  # (N, 64, 4H, 4W)
         x = self.conv_last(_leaky(self.conv_hr(x)))  # (N, 3, 4H, 4W)
+        if not self.bilinear_skip:
+            return x.to(lr.dtype)
         if lr.shape[1] > 3:  # unshuffled: the mean of 4×4 HR pixels is the LR pixel
             lr = lr.unflatten(1, (3, -1)).mean(2)
         base = F.interpolate(lr, scale_factor=4, mode="bilinear", align_corners=False)
