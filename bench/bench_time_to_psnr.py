@@ -95,8 +95,8 @@ def race(name: str, root: Path, up_to: float, minutes: float) -> list[dict[str, 
 def main() -> None:
     """Run every contestant in a process of its own, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--up-to", type=float, default=1.5, help="gain in dB at which the others stop")
-    parser.add_argument("--minutes", type=float, default=40, help="training time after which a run gives up")
+    parser.add_argument("--up-to", type=float, default=2.0, help="gain in dB at which the others stop")
+    parser.add_argument("--minutes", type=float, default=45, help="training time after which a run gives up")
     parser.add_argument("--contestant", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contestant:
@@ -129,7 +129,7 @@ def report(curves: dict[str, list[dict[str, float]]]) -> None:
         if ours is None:
             continue
         where = "held-aside photos, RGB, border 4" if what == "gain" else "Set5"
-        tell(f"time to {told}: ours", ours, "s", baseline=f"{where}; a cycle of 1,000 steps")
+        tell(f"time to {told}: ours", ours, "s", baseline=f"{where}")
         for name, curve in curves.items():
             if name == "ours":
                 continue

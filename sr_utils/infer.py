@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sr_utils import images, sources
 from sr_utils.ahead import ahead
 from sr_utils.checkpoints import load_checkpoint, weights_digest
 from sr_utils.config import SCALE
-from sr_utils.tiles import Tile, forward, iterate_tiles
+from sr_utils.tiles import Tile, iterate_strips, iterate_tiles
 
 MANIFEST = "manifest.jsonl"
 
@@ -82,9 +82,13 @@ class SelfEnsemble(nn.Module):
         outputs = []
         for turns in range(4):
             turned = lr.rot90(turns, (2, 3))
-            outputs.append(forward(self.network, turned).rot90(-turns, (2, 3)))
-            outputs.append(forward(self.network, turned.flip(3)).flip(3).rot90(-turns, (2, 3)))
+            outputs.append(self._enlarge(turned).rot90(-turns, (2, 3)))
+            outputs.append(self._enlarge(turned.flip(3)).flip(3).rot90(-turns, (2, 3)))
         return sum(outputs) / 8
+
+    def _enlarge(self, lr: torch.Tensor) -> torch.Tensor:
+        strips = iterate_strips(self.network, lr, (0, 0, *lr.shape[2:]), nullcontext)
+        return torch.cat([sr for _, sr in strips], dim=2)
 
 
 def super_resolve_folder(

@@ -1,6 +1,7 @@
 """An image through a network in tiles with overlaps: the whole-image result in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from itertools import product
 from typing import Literal
 
@@ -14,8 +15,9 @@ from sr_utils.device import Device, choose_device
 
 Tile = int | Literal["auto"] | None
 Box = tuple[int, int, int, int]
-AUTO_TILE = 384  # LR pixels; the overlap makes smaller ones slow: bench/bench_inference.py
-STRIP = 24  # LR rows
+# LR pixels; smaller tiles are slower for their overlap, larger ones take more than 500 MB beside the images:
+AUTO_TILE = 384  # bench/bench_inference.py
+STRIP = 48  # LR rows
 
 
 @torch.no_grad()
@@ -23,7 +25,7 @@ def iterate_tiles(
     model: nn.Module, image: np.ndarray, *, tile: Tile = "auto", precision: str = "auto",
     overlap: int | None = None,
 ) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:  # fmt: skip
-    """(place in the ×4 image, float32 (3, 4h, 4w)) of every tile; tiles shrink where a GPU's memory ends.
+    """(place in the ×4 image, float32 (3, 4h, 4w)) piece by piece; tiles shrink where a GPU's memory ends.
 
     Args:
         model, image: as in `infer.super_resolve`.
@@ -47,16 +49,15 @@ def iterate_tiles(
     waiting = _cut((0, 0, height, width), side)
     while waiting:
         try:
-            done = _one_tile(model, image, device, waiting[0], overlap or 0)
+            yield from _one_tile(model, image, device, waiting[0], overlap or 0)
         except torch.OutOfMemoryError:
             side = min(side, max(height, width)) // 2
             if side < 16:
                 raise
             print(f"out of GPU memory: going on with tiles of {side} LR pixels")
             waiting = [part for box in waiting for part in _cut(box, side)]
-            continue
-        yield done
-        waiting.pop(0)
+        else:
+            waiting.pop(0)
 
 
 def _cut(box: Box, side: int) -> list[Box]:
@@ -72,35 +73,42 @@ def _cut(box: Box, side: int) -> list[Box]:
 
 def _one_tile(
     model: nn.Module, image: np.ndarray, device: Device, box: Box, overlap: int
-) -> tuple[tuple[slice, slice], torch.Tensor]:
+) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
     top, left, bottom, right = box
     above, before = max(top - overlap, 0), max(left - overlap, 0)
     lr = images.to_tensor(image[above : bottom + overlap, before : right + overlap], device.device)[None]
-    with device.autocast():
-        sr = forward(model, lr.contiguous(memory_format=device.memory_format)).float()[0]
-    expected = tuple(SCALE * size for size in lr.shape[-2:])
-    if sr.shape[-2:] != expected:
-        raise ValueError(
-            f"{type(model).__name__}: expected an output of {expected}, got {tuple(sr.shape[-2:])}."
-        )
-    rows = slice(SCALE * (top - above), SCALE * (bottom - above))
-    columns = slice(SCALE * (left - before), SCALE * (right - before))
-    place = slice(SCALE * top, SCALE * bottom), slice(SCALE * left, SCALE * right)
-    return place, sr[:, rows, columns]
+    lr = lr.contiguous(memory_format=device.memory_format)
+    inner = (top - above, left - before, bottom - above, right - before)
+    for row, sr in iterate_strips(model, lr, inner, device.autocast):
+        first = SCALE * (above + row)
+        place = slice(first, first + sr.shape[2]), slice(SCALE * left, SCALE * right)
+        yield place, sr[0].float()
 
 
-def forward(model: nn.Module, lr: torch.Tensor) -> torch.Tensor:
-    """`model(lr)`; of a network in two halves the second goes strip by strip, since it takes the memory.
+def iterate_strips(
+    model: nn.Module, lr: torch.Tensor, box: Box, autocast: Callable[[], AbstractContextManager]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """(row, output) of a box of an LR batch: strip by strip, or at once if a module is not in two halves.
 
-    There an LR pixel has 16 × 64 values, not 64. Three convolutions at growing size see 2 LR pixels around.
+    The half that enlarges takes the memory, 16 × 64 values for an LR pixel, and half of the time. Its three
+    convolutions at growing size see 2 LR pixels around: it runs on a strip and these, not on the overlap.
     """
-    if not hasattr(model, "extract"):
-        return model(lr)
-    features, height = model.extract(lr), lr.shape[2]
-    strips = []
-    for top in range(0, height, STRIP):
-        above, bottom = max(top - 2, 0), min(top + STRIP, height)
-        part = slice(above, bottom + 2)
-        sr = model.reconstruct(features[:, :, part], lr[:, :, part])
-        strips.append(sr[:, :, SCALE * (top - above) : SCALE * (bottom - above)])
-    return torch.cat(strips, dim=2)
+    top, left, bottom, right = box
+    halves = hasattr(model, "extract")
+    if halves:
+        with autocast():
+            features = model.extract(lr)
+    height = STRIP if halves else bottom - top
+    for row in range(top, bottom, height):
+        end = min(row + height, bottom)
+        above, before = (max(row - 2, 0), max(left - 2, 0)) if halves else (0, 0)
+        part = (..., slice(above, end + 2), slice(before, right + 2)) if halves else ...
+        with autocast():
+            sr = model.reconstruct(features[part], lr[part]) if halves else model(lr)
+        expected = tuple(SCALE * size for size in lr[part].shape[-2:])
+        if sr.shape[-2:] != expected:
+            raise ValueError(
+                f"{type(model).__name__}: expected an output of {expected}, got {tuple(sr.shape[-2:])}."
+            )
+        rows = slice(SCALE * (row - above), SCALE * (end - above))
+        yield row, sr[..., rows, SCALE * (left - before) : SCALE * (right - before)]

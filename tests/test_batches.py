@@ -79,8 +79,7 @@ def test_errors_of_the_store_reach_the_caller(small_store: Store) -> None:
     next(batches)
     small_store.close()
     with pytest.raises(ValueError, match="closed or rebuilt"):
-        for _ in batches:
-            pass
+        list(batches)
 
 
 @pytest.mark.parametrize("codec", ["raw", "png"])

@@ -203,7 +203,7 @@ def test_ema_is_the_average_and_leaves_the_trained_weights_alone(project: Paths)
 
 
 class _StopError(Exception):
-    pass
+    """What ends a run in the middle."""
 
 
 @pytest.mark.parametrize(("stop", "first"), [(2, 2), (6, 4), (10, 10)])
