@@ -13,7 +13,7 @@ test: $(BIN)/ready
 	$(BIN)/python -m pytest
 
 lab: $(BIN)/ready
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --preferred-dir=notebooks
 
 full: $(BIN)/ready
 	$(BIN)/python notebooks/run_all.py --profile full

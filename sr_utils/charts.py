@@ -123,11 +123,10 @@ def draw_ablations(gains: pd.DataFrame) -> Figure:
 
 def draw_budget(parameters: Mapping[str, int]) -> Figure:
     """Trainable parameters of networks as bars, with the challenge's limit as a line."""
-    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.6 + 0.3 * len(parameters), 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.6 + 0.36 * len(parameters), 1, 1)
     millions = [count / 1e6 for count in parameters.values()]
-    bars = axes.barh(list(parameters), millions, color=[color(name) for name in parameters])
-    told = [f"{count:,} " for count in parameters.values()]
-    axes.bar_label(bars, told, padding=-52, fontsize=8, color="white")
+    told = [f"{name}\n{count:,}" for name, count in parameters.items()]
+    axes.barh(told, millions, color=[color(name) for name in parameters])
     limit = f"limit: below {PARAMETER_LIMIT:,}"
     axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", label=limit)
     axes.set(xlabel="trainable parameters in millions", xlim=(0, PARAMETER_LIMIT * 1.1e-6))

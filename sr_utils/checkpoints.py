@@ -128,9 +128,13 @@ def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
 
 
 def load_runs(folder: Path | str, *, leave_out: str = "") -> dict[str, nn.Module]:
-    """The best weights of every training run but one, by the run's name."""
-    files = {path.parent.name: path for path in sorted(Path(folder).glob("*/best.safetensors"))}
-    return {name: load_checkpoint(path)[0] for name, path in files.items() if name != leave_out}
+    """The best weights of every training run but one, by network and the run's digest: "EDSR · 4e5bdd0c"."""
+    networks = {}
+    for path in sorted(Path(folder).glob("*/best.safetensors")):
+        if path.parent.name != leave_out:
+            model, _ = load_checkpoint(path)
+            networks[f"{model.label} · {path.parent.name.split('_')[-1]}"] = model
+    return networks
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -38,10 +38,12 @@ def color(method: str) -> str:
     return COLORS.get(method if shipped == "MSRResNet-20" else shipped, "#D55E00")
 
 
-def new_figure(width: float, height: float, *grid: int) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, *grid: int, **options: Any) -> tuple[Figure, Any]:
     """A figure of so many inches with a grid of axes, in the house style, not yet shown."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(*grid, figsize=(width, height), squeeze=False, layout="constrained")
+        figure, axes = plt.subplots(
+            *grid, figsize=(width, height), squeeze=False, layout="constrained", **options
+        )
     plt.close(figure)  # a notebook shows it once, where it is returned
     return figure, axes
 
@@ -66,15 +68,19 @@ def save_figure(figure: Figure, folder: Path | str, name: str) -> Path:
 
 
 def draw_images(images: Mapping[str, np.ndarray], *, columns: int = 4, width: float = PAGE_WIDTH) -> Figure:
-    """A grid of uint8 (H, W, 3) images under their titles."""
+    """A grid of uint8 (H, W, 3) images under their titles; a row is as high as its highest image."""
     columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    tallest = max(image.shape[0] / image.shape[1] for image in images.values())
-    figure, axes = new_figure(width, rows * (width / columns * tallest + 0.25), rows, columns)
+    ratios = [image.shape[0] / image.shape[1] for image in images.values()]
+    heights = [
+        width / columns * max(ratios[first : first + columns]) + 0.25
+        for first in range(0, len(images), columns)
+    ]
+    figure, axes = new_figure(width, sum(heights), len(heights), columns, height_ratios=heights)
     for place in axes.flat[len(images) :]:
         place.set_axis_off()
     for place, (title, image) in zip(axes.flat, images.items(), strict=False):
         _show(place, image, title)
+        place.set_anchor("N")  # titles of a row stand in line
     return figure
 
 
@@ -117,7 +123,8 @@ def draw_zoom(
     for number, (method, image) in enumerate(outputs.items()):
         axes = figure.add_subplot(grid[number // columns, rows + number % columns])
         told = "truth" if method == "HR" else f"{psnr(image, truth, border=BORDER):.2f} dB"
-        _show(axes, image[top : top + height, left : left + width], f"{method}\n{told}")
+        label = method.replace(" · ", "\n")
+        _show(axes, image[top : top + height, left : left + width], f"{label}\n{told}")
     figure.supxlabel(f"PSNR of the whole image: RGB, border {BORDER}", fontsize=7, color=INK)
     return figure
 

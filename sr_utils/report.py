@@ -46,8 +46,8 @@ def collect(config: Config, paths: Paths, **fields: Any) -> dict[str, Any]:
         numbers[name] = sorted(rows, key=lambda row: row["image"])  # a photo's methods side by side
     numbers["benchmark_name"] = numbers["benchmark"][0]["photos"]
     numbers["test"] = _require(results / "test.json", "04_infer_test_set")
-    numbers["claims"] = _require(results / "claims.json", "06_ablations")
-    numbers["study"] = _require(results / "ablations.json", "06_ablations")
+    for name, file in (("claims", "claims"), ("study", "ablations"), ("times", "times")):
+        numbers[name] = _require(results / f"{file}.json", "06_ablations")
     records = read_log(run)
     numbers |= {
         "profile": config.profile,
@@ -87,6 +87,7 @@ def write_report(numbers: dict[str, Any], config: Config, paths: Paths) -> Path:
         "architecture": "03_train",
         "learning_curves": "03_train",
         "zoom": "05_compare_models",
+        "tradeoff": "05_compare_models",
         "ablations": "06_ablations",
         "time_to_psnr": "06_ablations",
     }

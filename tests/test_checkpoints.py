@@ -221,4 +221,4 @@ def test_shipped_networks_and_runs_are_found_by_their_names(tmp_path) -> None:
         save_weights(tmp_path / run / "last.safetensors", MSRResNet(2, features=4), {})
     assert list(load_shipped(tmp_path)) == ["EDSR · 3.5k"]
     runs = load_runs(tmp_path, leave_out="run_b")
-    assert list(runs) == ["run_a"] and runs["run_a"].arguments["num_blocks"] == 1
+    assert list(runs) == ["MSRResNet-1 · a"] and runs["MSRResNet-1 · a"].arguments["num_blocks"] == 1

@@ -81,6 +81,7 @@ def test_missing_input_of_the_report_names_its_notebook(executed_project, tmp_pa
         ("test.json", "04_infer_test_set"),
         ("validation.json", "05_compare_models"),
         ("claims.json", "06_ablations"),
+        ("times.json", "06_ablations"),
     ):
         path = Paths(root).results(config.run_name) / name
         content = path.read_bytes()

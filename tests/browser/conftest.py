@@ -48,10 +48,10 @@ def chromium() -> Iterator:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Address of a running JupyterLab and the temporary folder that it serves."""
+    """Address of a running JupyterLab and the notebooks folder of the temporary project that it serves."""
     folder = tmp_path_factory.mktemp("lab")
-    notebooks, settings = folder / "notebooks", folder / "settings/@jupyterlab/apputils-extension"
-    notebooks.mkdir()
+    notebooks, settings = folder / "project/notebooks", folder / "settings/@jupyterlab/apputils-extension"
+    notebooks.mkdir(parents=True)
     settings.mkdir(parents=True)
     news = '{"fetchNews": "false", "checkForUpdates": false}'  # its question would cover the notebook
     (settings / "notification.jupyterlab-settings").write_text(news)
@@ -73,7 +73,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     ]
     options += [
         "--IdentityProvider.token=test",
-        f"--ServerApp.root_dir={notebooks}",
+        f"--ServerApp.root_dir={notebooks.parent}",
         "--expose-app-in-browser",
     ]
     with (folder / "log.txt").open("w") as log:
@@ -114,7 +114,7 @@ def open_notebook(chromium, lab) -> Iterator[Callable]:
         page = chromium.new_page(**{"viewport": {"width": 1280, "height": 900}} | options)
         pages.append(page)
         watch(page, (address, "data:", "blob:"))
-        page.goto(f"{address}/doc/tree/{path.name}?token=test&reset")
+        page.goto(f"{address}/doc/tree/notebooks/{path.name}?token=test&reset")
         page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
         session = "jupyterapp.shell.currentWidget.sessionContext"
         page.evaluate(f"async () => {{ await {session}.ready; await {session}.session?.kernel?.info }}")

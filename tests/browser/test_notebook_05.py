@@ -1,5 +1,6 @@
 """Notebook 05 in JupyterLab: the slider shows the very pixels of bicubic and network."""
 
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -15,17 +16,21 @@ from sr_utils.infer import super_resolve
 from sr_utils.paths import Paths
 
 pytestmark = pytest.mark.browser
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_compare_models.ipynb"
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "notebooks" / "05_compare_models.ipynb"
 
 
 @pytest.mark.timeout(500)
-def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, executed_project, tmp_path):
+def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab, executed_project, tmp_path):
     root, _ = executed_project
     notebook = nbformat.read(NOTEBOOK, 4)
     parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     parameters.source += f"\nSTEPS = {NOTEBOOK_STEPS}\nROOT = {str(root)!r}\nDOWNLOAD_SET5 = False"
     nbformat.write(notebook, tmp_path / NOTEBOOK.name)
+    shutil.copytree(ROOT / "report" / "figures", lab[1].parent / "report" / "figures")
     page = open_notebook(tmp_path / NOTEBOOK.name)
+    picture = page.locator(".jp-RenderedMarkdown img").first
+    assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 300
     view = View(page)
     assert view.chosen("image") == "astronaut"
 
