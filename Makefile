@@ -16,6 +16,8 @@ lab: $(BIN)/ready
 	$(BIN)/jupyter lab --preferred-dir=notebooks
 
 full: $(BIN)/ready
+	$(BIN)/python notebooks/run_all.py --profile full --only 01
+	$(BIN)/python -m sr_utils.train --profile full
 	$(BIN)/python notebooks/run_all.py --profile full
 
 bench: $(BIN)/ready

@@ -44,7 +44,7 @@ def make(name: str, paths: Paths) -> None:
 
     def score(path: Path) -> float:
         network, _ = checkpoints.load_checkpoint(path)
-        return float(np.mean(list(validation_psnr(network, held_aside).values())))
+        return float(np.mean(list(validation_psnr(network, held_aside, precision="float32").values())))
 
     model, story = checkpoints.load_checkpoint(best)
     checkpoints.save_weights(beside, model, story, half=True)

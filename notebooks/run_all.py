@@ -23,15 +23,7 @@ from sr_utils.paths import Paths
 from sr_utils.train import read_log
 
 HERE = Path(__file__).parent
-NAMES = (
-    "01_prepare_data",
-    "02_augmentations",
-    "03_train",
-    "04_infer_test_set",
-    "05_compare_models",
-    "06_ablations",
-    "07_report",
-)
+NAMES = sorted(path.stem for path in HERE.glob("0*.ipynb"))
 PSNR = column("PSNR", "rgb")
 
 

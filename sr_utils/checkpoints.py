@@ -123,7 +123,8 @@ def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
     networks = {}
     for path in sorted(Path(folder).glob("*.safetensors")):
         model, metadata = load_checkpoint(path)
-        networks[f"{model.label} · {metadata['config']['total_steps'] / 1000:g}k"] = model
+        steps = metadata.get("config", {}).get("total_steps")
+        networks[f"{model.label} · {steps / 1000:g}k" if steps else path.stem] = model
     return networks
 
 

@@ -95,7 +95,7 @@ def _unpack(path: Path, archive: Archive, target: Path) -> None:
 
 
 def download_set5(folder: Path) -> bool:
-    """Download Set5 (1 MB) into a folder; False, and no folder, where that fails."""
+    """Download Set5 (1 MB) into a folder; False where that fails, what came stays beside for the next try."""
     beside = folder.with_name("Set5.part")
     pooch.get_logger().setLevel("WARNING")
     fetcher = pooch.create(beside, base_url="")

@@ -27,7 +27,7 @@ COLORS = {
 STYLE = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "grid.color": "#DDDDDD", "axes.axisbelow": True, "figure.dpi": 110, "legend.frameon": False,
-    "pdf.fonttype": 42, "svg.fonttype": "path",
+    "pdf.fonttype": 42,
 }  # fmt: skip
 PAGE_WIDTH = 6.7  # inches of text on the report's A4 page
 

@@ -47,7 +47,7 @@ def read_header(path: Path | str, data: bytes | None = None) -> Header:
                 width, height = image.tag_v2[256], image.tag_v2[257]
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a PNG, JPEG, WebP or TIFF image.") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(f"{path}: unreadable image ({error}). Export or download it again.") from None
@@ -81,6 +81,8 @@ def read_image(path: Path | str) -> np.ndarray:
 
 def write_image(path: Path | str, image: np.ndarray) -> None:
     """Write uint8 (H, W, 3) RGB as a PNG, beside its place first and then renamed."""
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"{path}: expected a name that ends in .png, got {Path(path).suffix!r}.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"{path}: expected uint8 (H, W, 3), got {image.dtype} {image.shape}.")
     write_atomic(path, encode_png(image))

@@ -27,19 +27,22 @@ from sr_utils.tiles import Tile, iterate_strips, iterate_tiles
 MANIFEST = "manifest.jsonl"
 
 
-def super_resolve(model: nn.Module, image: np.ndarray, **options: Any) -> np.ndarray:
+def super_resolve(
+    model: nn.Module, image: np.ndarray, *, tile: Tile = "auto", precision: str = "auto",
+    overlap: int | None = None,
+) -> np.ndarray:  # fmt: skip
     """The ×4 image: uint8 (H, W, 3) RGB → uint8 (4H, 4W, 3).
 
     Args:
         model: float (1, 3, H, W) in [0, 1] → (1, 3, 4H, 4W); it is moved to the best device.
         image: uint8 RGB of any size from 1×1.
-        options: of `tiles.iterate_tiles`: tile="auto", precision="auto", overlap=None.
+        tile, precision, overlap: as in `tiles.iterate_tiles`.
 
     Raises:
         ValueError: not uint8 (H, W, 3), a bad tile, or no overlap for a module without `receptive_field`.
     """
     result = _new_result(image, np.uint8)
-    for place, tensor in iterate_tiles(model, image, **options):
+    for place, tensor in iterate_tiles(model, image, tile=tile, precision=precision, overlap=overlap):
         result[place] = images.to_image(tensor)
     return result
 
@@ -91,16 +94,14 @@ class SelfEnsemble(nn.Module):
         return torch.cat([sr for _, sr in strips], dim=2)
 
 
-def super_resolve_folder(
-    model: nn.Module, files: Sequence[Path], out: Path | str, *, tile: Tile = "auto", precision: str = "auto"
-) -> list[Path]:
+def super_resolve_folder(model: nn.Module, files: Sequence[Path], out: Path | str) -> list[Path]:
     """Enlarge image files into a folder, as PNGs of the same names; reading and writing go on meanwhile.
 
     A line of `manifest.jsonl` tells each output: sizes, seconds, hashes of input, output and weights. Outputs
     that it tells of these inputs and weights are kept, so a killed run goes on.
 
     Args:
-        model, tile, precision: as in `super_resolve`.
+        model: as in `super_resolve`.
         files: LR images.
         out: where the results go; not a folder of the inputs.
 
@@ -128,7 +129,7 @@ def super_resolve_folder(
                 failed.append(lr)
             elif lr is not None:
                 began = time.perf_counter()
-                sr = super_resolve(model, lr, tile=tile, precision=precision)
+                sr = super_resolve(model, lr)
                 record = story | {"image": file.stem, "lr": lr.shape[:2], "input_sha256": data}
                 record["seconds"] = round(time.perf_counter() - began, 3)
                 writing.append(writer.submit(_write, out, record, sr))

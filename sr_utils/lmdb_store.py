@@ -60,6 +60,8 @@ def build_store(
     folder = Path(folder)
     if codec not in ("raw", "png") or sub_image % SCALE or step % SCALE or min(sub_image, step) < SCALE:
         raise ValueError(f"Expected 'raw' or 'png', multiples of 4; got {codec!r}, {sub_image}, {step}.")
+    if not pairs:
+        raise ValueError("build_store: expected at least one photo, got none.")
     pairs = [sources.Pair(*pair) for pair in pairs]
     planned = _plan(pairs, sub_image, step, smallest, skip_small)
     recipe = {"version": VERSION, "codec": codec, "sub_image": sub_image, "step": step, "smallest": smallest}
@@ -77,7 +79,8 @@ def build_store(
 
 def build_split(config: Config, paths: Paths) -> Store:
     """The store of a profile's training photos, one for all runs of the profile."""
-    smallest = max(config.hr_patch_size, PROFILES[config.profile].hr_patch_size)
+    profile = PROFILES.get(config.profile, config)  # a user's own name has no patch size of its own
+    smallest = max(config.hr_patch_size, profile.hr_patch_size)
     return build_store(
         sources.find_split(config, paths, "train"), paths.store(config.profile), codec=config.codec,
         sub_image=config.sub_image, step=config.sub_image_step, smallest=smallest,
@@ -108,7 +111,8 @@ def _plan(
     if (small and not skip_small) or not planned:
         raise ValueError(
             f"{len(small)} of {len(pairs)} photos are smaller than the training patch ({smallest} pixels): "
-            f"{', '.join(small[:5])}. Remove them, or pass skip_small=True."
+            f"{', '.join(small[:5])}. Remove them, or leave them out by skip_small=True "
+            "(in a config: challenge=False)."
         )
     return planned
 
@@ -135,7 +139,7 @@ def _require_space(folder: Path, photos: list[Photo], codec: str) -> None:
     if free < needed:
         raise OSError(
             f"{folder} needs {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free. "
-            "Make space, use a larger sub_image_step (352 instead of 240), or codec='png'."
+            "Make space, or give sub_image_step=352 (instead of 240) or codec='png' to every configure(…)."
         )
 
 

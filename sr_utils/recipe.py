@@ -19,18 +19,19 @@ def learning_rate_at(config: Config, step: int) -> float:
     """The step size at `step`, a pure function.
 
     "cosine_restarts" falls from `learning_rate` to `min_learning_rate` along a half cosine of
-    `restart_period` steps and starts again; "one_cycle" rises linearly over `warmup_steps`, then falls along
-    one half cosine to the end of the run; "constant" stays.
+    `restart_period` steps and starts again; "one_cycle" rises linearly over `warmup_steps`, a tenth of the
+    run at most, then falls along one half cosine to the end of the run; "constant" stays.
 
     Source: Loshchilov & Hutter, "SGDR", 2017; Smith & Topin, "Super-convergence", 2018.
     """
+    warmup_steps = min(config.warmup_steps, config.total_steps // 10)
     if config.schedule == "constant":
         return config.learning_rate
     if config.schedule == "cosine_restarts":
         progress = step % config.restart_period / config.restart_period
-    elif step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
+    elif step < warmup_steps:
+        return config.learning_rate * (step + 1) / warmup_steps
     else:
-        progress = (step - config.warmup_steps) / max(1, config.total_steps - config.warmup_steps)
+        progress = (step - warmup_steps) / max(1, config.total_steps - warmup_steps)
     share = 0.5 * (1 + math.cos(math.pi * progress))
     return config.min_learning_rate + share * (config.learning_rate - config.min_learning_rate)

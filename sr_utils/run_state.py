@@ -70,6 +70,8 @@ class Run:
             raise ValueError(f"The processes found different states: {self.folder} must be shared by all.")
         if self.group.rank == 0:
             kept = [record for record in read_log(self.folder) if record["step"] <= self.step]
+            for path in self.folder.glob(".*.*[0-9]"):  # what a killed run was writing
+                path.unlink()
             images.write_atomic(self.folder / "log.jsonl", "".join(map(_line, kept)))
         self.resumed = self.step, seconds
         self._began = time.perf_counter() - seconds
@@ -97,7 +99,7 @@ class Run:
         self.step += 1
 
     def log(self, *, validate: bool, on_log: Callable[[dict[str, Any]], None] | None) -> dict[str, Any]:
-        """Append a record to `log.jsonl` and tell it; the only place that waits for the device."""
+        """Append a record to `log.jsonl` and tell it; like `save`, it waits for the device."""
         in_a_row, skipped = (int(count) for count in self.failures.tolist())
         loss, steps = self.group.total(self.losses).tolist()
         record = {
@@ -185,7 +187,8 @@ def _require_same(description: dict[str, Any], config: Config) -> None:
         wanted = getattr(config, name)
         if description["build_id"] and description.get(key, wanted) != wanted:
             raise ValueError(
-                f"{name}: expected {wanted}, but the store has {description[key]}. Run notebook 01 again."
+                f"{name}: expected {wanted}, but the store has {description[key]}. "
+                f"Give {name} the same value in notebook 01 and here, and run 01 again."
             )
 
 

@@ -15,8 +15,7 @@ from sr_utils.device import Device, choose_device
 
 Tile = int | Literal["auto"] | None
 Box = tuple[int, int, int, int]
-# LR pixels; smaller tiles are slower for their overlap, larger ones take more than 500 MB beside the images:
-AUTO_TILE = 384  # bench/bench_inference.py
+AUTO_TILE = 384  # LR pixels; smaller is slower for its overlap, larger takes memory: bench/bench_inference.py
 STRIP = 48  # LR rows
 
 

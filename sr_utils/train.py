@@ -107,7 +107,12 @@ def _interrupt_flag() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
         yield flag
         return
-    before = {kind: signal.signal(kind, lambda *_: flag.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(kind: int, _frame: object) -> None:
+        flag.set()
+        signal.signal(kind, before[kind])  # a second one does not wait for the end of a step
+
+    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield flag
     finally:

@@ -77,6 +77,19 @@ def test_png_keeps_red_red_and_every_pixel(tmp_path: Path, make_photo) -> None:
         np.testing.assert_array_equal(images.decode_png(images.encode_png(image)), image)
 
 
+def test_a_png_is_not_written_under_another_kinds_name(tmp_path: Path, make_photo) -> None:
+    with pytest.raises(ValueError, match=r"x\.jpg: expected a name that ends in \.png"):
+        images.write_image(tmp_path / "x.jpg", make_photo(8, 8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_of_too_many_pixels_is_named(tmp_path: Path, make_photo, monkeypatch) -> None:
+    images.write_image(tmp_path / "vast.png", make_photo(9, 13))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)  # Pillow refuses more than twice as many
+    with pytest.raises(ValueError, match=r"vast\.png: unreadable image .*117 pixels"):
+        images.read_header(tmp_path / "vast.png")
+
+
 def test_all_256_levels_survive_tensors_and_halves_round_up() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
     tensor = images.to_tensor(levels)

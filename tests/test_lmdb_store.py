@@ -6,6 +6,7 @@ import pickle
 import random
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,9 @@ import psutil
 import pytest
 
 from sr_utils import images
-from sr_utils.lmdb_store import build_store, open_store, window_starts
+from sr_utils.config import FULL
+from sr_utils.lmdb_store import build_split, build_store, open_store, window_starts
+from sr_utils.paths import Paths
 from sr_utils.sub_images import Store
 
 SIDES = ("HR_sub.lmdb", "LRx4_sub.lmdb")
@@ -446,3 +449,14 @@ def test_lmdbs_of_other_tools_that_do_not_match_are_refused(foreign, change, tol
     listing.write_text(change(listing.read_text()))
     with pytest.raises(ValueError, match=told):
         open_store(foreign[0])
+
+
+def test_no_photos_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected at least one photo, got none"):
+        build_store([], tmp_path / "store")
+
+
+def test_a_profile_of_ones_own_has_a_store(tmp_path: Path, photo_folder) -> None:
+    config = replace(FULL, profile="mine", hr_patch_size=32, sub_image=64, challenge=False)
+    store = build_split(config, Paths(tmp_path, train_hr=photo_folder("photos", {"a.png": (64, 80)})))
+    assert store.folder == tmp_path / "data" / "mine" / "train" and len(store) == 2

@@ -6,7 +6,17 @@ import pytest
 
 from sr_utils import study
 from sr_utils.paths import Paths
-from sr_utils.study import ARMS, BASE, CHECK, CLAIMS, arm_config, compare_arms, judge_claims, run_arm
+from sr_utils.study import (
+    ARMS,
+    BASE,
+    CHECK,
+    CLAIMS,
+    arm_config,
+    compare_arms,
+    judge_claims,
+    read_table,
+    run_arm,
+)
 
 
 def _table(gains: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -87,6 +97,12 @@ def test_one_seed_decides_nothing() -> None:
     alone = compare_arms(table[table["seed"] == 0])
     assert alone.loc["MSE", ["seeds", "at this budget"]].to_list() == [1, "not decidable"]
     assert judge_claims(alone)["at this budget"].to_list() == ["not decidable"]
+
+
+def test_without_rows_there_is_an_empty_table(tmp_path: Path) -> None:
+    table = read_table(Paths(tmp_path))
+    assert table.empty and compare_arms(table).empty and judge_claims(compare_arms(table)).empty
+    assert table.groupby("run")["seconds"].first().sum() == 0
 
 
 def test_photos_and_seeds_are_paired() -> None:

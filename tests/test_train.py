@@ -104,6 +104,8 @@ def _assert_equal(one: object, other: object, where: str) -> None:
         (PROFILES["demo"], 20, 2e-3),
         (PROFILES["demo"], 210, (2e-3 + 1e-7) / 2),
         (PROFILES["demo"], 400, 1e-7),
+        (replace(PROFILES["demo"], total_steps=10), 0, 2e-3),  # a warm-up of one step, not of 20
+        (replace(PROFILES["demo"], total_steps=10), 10, 1e-7),
     ],
 )
 def test_learning_rate(config: Config, step: int, expected: float) -> None:
@@ -220,6 +222,25 @@ def test_resuming_after_an_error_equals_the_uninterrupted_run(
     folder = train(TINY, project, lambda record: seen.append(record["step"]))
     assert seen[0] == first  # after the last save, at step 3 or 9
     _assert_equal_runs(folder, trained(TINY))
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_end_of_a_step(project: Paths) -> None:
+    def interrupt_twice(record: dict) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        train(TINY, project, interrupt_twice)
+
+
+def test_what_a_killed_run_was_writing_is_cleared_away(project: Paths) -> None:
+    half = project.run(TINY.run_name) / ".state.pt.123"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    train(TINY, project)
+    assert not half.exists()
 
 
 @pytest.mark.parametrize("stop", [2, 4, 10])
