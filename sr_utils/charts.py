@@ -71,7 +71,7 @@ def draw_tradeoff(points: Mapping[str, tuple[int, float]], *, convention: str) -
         points: method → (parameters, PSNR in dB); 0 parameters for bicubic.
         convention: of the PSNR, for example "Set5, Y, border 4".
     """
-    figure, ((axes,),) = new_figure(PAGE_WIDTH, 2.6, 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 2.2, 1, 1)
     for marker, (method, (parameters, decibels)) in zip(cycle("osD^vP"), points.items(), strict=False):
         told = f"{method}: {decibels:.2f} dB"
         axes.plot(parameters / 1e6, decibels, marker, color=color(method), markersize=6, label=told)
@@ -102,7 +102,7 @@ def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
 
 def draw_ablations(gains: pd.DataFrame) -> Figure:
     """Gain and confidence interval of every arm of `study.compare_arms`, one row each."""
-    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.2 * len(gains), 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.17 * len(gains), 1, 1)
     gains = gains.sort_values("gain in dB")
     inks = {"helps": "#0072B2", "hurts": "#D55E00", "not decidable": "#999999"}
     markers = {"helps": "^", "hurts": "v", "not decidable": "o"}

@@ -26,6 +26,7 @@ from sr_utils.metrics import psnr, ssim
 
 Images = Mapping[str, Mapping[str, np.ndarray]]
 
+TRUTH = "HR"
 LOSSLESS_LIMIT = 3_000_000  # characters of a page's images
 SCRIPT, STYLE, PAGE = (Path(__file__).with_suffix(suffix) for suffix in (".js", ".css", ".html"))
 HINT = "No slider here? Run this cell; report/compare.html shows the same without a kernel."
@@ -38,17 +39,14 @@ HINT_HTML = f"""<style>
 </style><p class="sr-compare-hint">{HINT}</p>"""
 
 
-def compare(
-    images: Images, *, left: str = "bicubic", right: str | None = None, hr: str = "HR", border: int = BORDER
-) -> "Comparison":
+def compare(images: Images, *, left: str = "bicubic", right: str | None = None) -> "Comparison":
     """A widget that shows two versions of an image with a split to drag, and their PSNR and SSIM.
 
     Args:
         images: image name → method name → uint8 (H, W, 3) RGB. All methods of an image have the same size;
-            only an LR image, of exactly a quarter of it, is shown enlarged 4×, each pixel as a square.
-        left, right: the methods to begin with; right None: the last one that is neither `hr` nor `left`.
-        hr: the method that is the truth; an image without it gets no PSNR and SSIM.
-        border: pixels cut from every side before PSNR and SSIM, which are those of RGB.
+            only an LR image, of exactly a quarter of it, is shown enlarged 4×, each pixel as a square. "HR"
+            is the truth; an image without it gets no PSNR and SSIM (RGB, border 4).
+        left, right: the methods to begin with; right None: the last one that is neither HR nor `left`.
 
     Returns:
         An ipywidgets box; its dropdowns are `image`, `left_method` and `right_method`.
@@ -57,26 +55,26 @@ def compare(
         ValueError: no image, fewer than two methods, another type or size, an unknown `left` or `right`; the
             message names image and method.
     """
-    return Comparison(images, plan(images, left, right, hr, border), hr, border)
+    return Comparison(images, plan(images, left, right))
 
 
 def compare_html(
-    images: Images, path: Path | str, *, left: str = "bicubic", right: str | None = None, hr: str = "HR",
-    border: int = BORDER, title: str = "Super-resolution, before and after",
+    images: Images, path: Path | str, *, left: str = "bicubic", right: str | None = None,
+    title: str = "Super-resolution, before and after",
 ) -> Path:  # fmt: skip
     """Write the comparison as one HTML file that needs neither kernel nor network; returns its path.
 
     Images are stored as lossless WebP, or with quality 90 if that took more than 3 MB; the page says which.
     PSNR and SSIM are those of the arrays. `title` is the page's heading; other args and errors as `compare`.
     """
-    entries = plan(images, left, right, hr, border)
+    entries = plan(images, left, right)
     footer = "Images stored without loss."
     urls = _data_urls(images, LOSSLESS_LIMIT, lossless=True, quality=40)  # of a lossless file: the effort
     if urls is None:
         footer = "Images stored as WebP of quality 90 to keep the page small; PSNR and SSIM of the originals."
         urls = _data_urls(images, math.inf, quality=90)
     for name, methods in images.items():
-        sides = [make_side(methods, method, hr, border) | {"data": urls[name, method]} for method in methods]
+        sides = [make_side(methods, method) | {"data": urls[name, method]} for method in methods]
         entries[name]["methods"] = sides
     data = json.dumps(list(entries.values())).replace("<", "\\u003c")  # so that no name can end the script
     style, script, page = (file.read_text(encoding="utf-8") for file in (STYLE, SCRIPT, PAGE))
@@ -85,26 +83,26 @@ def compare_html(
     return Path(path)
 
 
-def plan(images: Images, left: str, right: str | None, hr: str, border: int) -> dict[str, dict[str, object]]:
+def plan(images: Images, left: str, right: str | None) -> dict[str, dict[str, object]]:
     """What is shown of every image but its methods: size, first pair, convention. Errors as `compare`."""
     if not images:
         raise ValueError("Expected at least one image to compare, got none.")
     entries = {}
     for name, methods in images.items():
-        height, width = _size(name, methods, hr)
-        if hr in methods and min(height, width) < 11 + 2 * border:
-            raise ValueError(f"{name}: SSIM needs 11×11 pixels inside border {border}, got {height}×{width}.")
-        others = [method for method in methods if method not in (hr, left)]
-        pair = {"left": left, "right": right or (others[-1] if others else hr)}
+        height, width = _size(name, methods)
+        if TRUTH in methods and min(height, width) < 11 + 2 * BORDER:
+            raise ValueError(f"{name}: SSIM needs 11×11 pixels inside border {BORDER}, got {height}×{width}.")
+        others = [method for method in methods if method not in (TRUTH, left)]
+        pair = {"left": left, "right": right or (others[-1] if others else TRUTH)}
         for side, method in pair.items():
             if method not in methods:
                 raise ValueError(f"{name}: expected {side} to be one of {list(methods)}, got {method!r}.")
         size = {"image": name, "height": height, "width": width}
-        entries[name] = size | pair | {"note": f"RGB, border {border}"}
+        entries[name] = size | pair | {"note": f"RGB, border {BORDER}"}
     return entries
 
 
-def _size(name: str, methods: Mapping[str, np.ndarray], hr: str) -> tuple[int, int]:
+def _size(name: str, methods: Mapping[str, np.ndarray]) -> tuple[int, int]:
     if len(methods) < 2:
         raise ValueError(f"{name}: expected at least two methods to compare, got {list(methods)}.")
     for method, image in methods.items():
@@ -113,7 +111,7 @@ def _size(name: str, methods: Mapping[str, np.ndarray], hr: str) -> tuple[int, i
             raise ValueError(f"{name}, {method}: expected a uint8 (H, W, 3) RGB array, got {got}.")
     height, width = max((image.shape[:2] for image in methods.values()), key=math.prod)
     for method, image in methods.items():
-        is_lr = method != hr and image.shape[:2] == (height / SCALE, width / SCALE)
+        is_lr = method != TRUTH and image.shape[:2] == (height / SCALE, width / SCALE)
         if image.shape[:2] != (height, width) and not is_lr:
             raise ValueError(
                 f"{name}, {method}: expected {height}×{width} pixels as the largest method, or a quarter of "
@@ -122,20 +120,20 @@ def _size(name: str, methods: Mapping[str, np.ndarray], hr: str) -> tuple[int, i
     return height, width
 
 
-def make_side(methods: Mapping[str, np.ndarray], method: str, hr: str, border: int) -> dict[str, object]:
+def make_side(methods: Mapping[str, np.ndarray], method: str) -> dict[str, object]:
     """One side of a comparison but its pixels: {method, psnr, ssim}, PSNR in dB.
 
     Both are "reference" for the truth and None without one; the PSNR of an equal image is "identical".
     """
-    if method == hr or hr not in methods:
-        figure = "reference" if method == hr else None
+    if method == TRUTH or TRUTH not in methods:
+        figure = "reference" if method == TRUTH else None
         return {"method": method, "psnr": figure, "ssim": figure}
-    shown, truth = methods[method], methods[hr]
+    shown, truth = methods[method], methods[TRUTH]
     if shown.shape[0] * SCALE == truth.shape[0]:  # the LR image, judged as it is shown
         shown = shown.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
-    decibels = psnr(shown, truth, border=border)
+    decibels = psnr(shown, truth, border=BORDER)
     decibels = "identical" if math.isinf(decibels) else decibels
-    return {"method": method, "psnr": decibels, "ssim": ssim(shown, truth, border=border)}
+    return {"method": method, "psnr": decibels, "ssim": ssim(shown, truth, border=BORDER)}
 
 
 def _data_urls(images: Images, limit: float, **options: object) -> dict[tuple[str, str], str] | None:
@@ -163,12 +161,12 @@ class PairView(anywidget.AnyWidget):
 class Comparison(widgets.VBox):
     """What `compare` returns: three dropdowns above a `PairView`, which gets only the two images it shows."""
 
-    def __init__(self, images: Images, entries: dict[str, dict[str, object]], hr: str, border: int) -> None:
+    def __init__(self, images: Images, entries: dict[str, dict[str, object]]) -> None:
         self._images, self._entries = images, entries
 
         @cache
         def side(name: str, method: str) -> dict[str, object]:
-            return make_side(images[name], method, hr, border) | {"data": encode_png(images[name][method])}
+            return make_side(images[name], method) | {"data": encode_png(images[name][method])}
 
         self._side = side
         self.view = PairView()
