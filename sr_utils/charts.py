@@ -68,18 +68,20 @@ def draw_tradeoff(points: Mapping[str, tuple[int, float]], *, convention: str) -
     """PSNR over trainable parameters, with the challenge's limit as a line.
 
     Args:
-        points: method → (parameters, PSNR in dB); 0 parameters for bicubic.
+        points: method → (parameters, PSNR in dB); what has no parameters (bicubic) is told in the legend.
         convention: of the PSNR, for example "Set5, Y, border 4".
     """
     figure, ((axes,),) = new_figure(PAGE_WIDTH, 2.2, 1, 1)
     for marker, (method, (parameters, decibels)) in zip(cycle("osD^vP"), points.items(), strict=False):
-        told = f"{method}: {decibels:.2f} dB"
-        axes.plot(parameters / 1e6, decibels, marker, color=color(method), markersize=6, label=told)
+        place, told = (parameters / 1e6, decibels), f"{method}: {decibels:.2f} dB"
+        if not parameters:  # far below the networks, whose differences are what is to be seen
+            place, marker, told = ((), ()), "", f"{told}, off the chart"
+        axes.plot(*place, marker=marker, linestyle="", color=color(method), markersize=6, label=told)
     limit = f"limit: below {PARAMETER_LIMIT:,}"
     axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", label=limit)
-    axes.set(xlabel="trainable parameters in millions", ylabel=f"PSNR in dB\n({convention})", xlim=(-0.1, 2))
+    axes.set(xlabel="trainable parameters in millions", ylabel=f"PSNR in dB\n({convention})", xlim=(0, 2))
     axes.margins(y=0.15)
-    figure.legend(loc="outside right upper", fontsize=7)
+    figure.legend(loc="outside right upper", fontsize=7, frameon=False)
     return figure
 
 
@@ -96,13 +98,13 @@ def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
     for axes in (time, steps):
         axes.set(ylim=(0, None), xscale="log")
         axes.xaxis.set_major_formatter("{x:g}")
-    figure.legend(loc="outside upper center", ncols=2, fontsize=7)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=7, frameon=False)
     return figure
 
 
 def draw_ablations(gains: pd.DataFrame) -> Figure:
     """Gain and confidence interval of every arm of `study.compare_arms`, one row each."""
-    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.17 * len(gains), 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.145 * len(gains), 1, 1)
     gains = gains.sort_values("gain in dB")
     inks = {"helps": "#0072B2", "hurts": "#D55E00", "not decidable": "#999999"}
     markers = {"helps": "^", "hurts": "v", "not decidable": "o"}
@@ -110,13 +112,16 @@ def draw_ablations(gains: pd.DataFrame) -> Figure:
         verdict = found["at this budget"]
         axes.plot([found["from"], found["to"]], [row, row], color=inks[verdict], linewidth=2)
         axes.plot(found["gain in dB"], row, markers[verdict], color=inks[verdict])
-        axes.annotate(f"{found['gain in dB']:+.2f}", (1.01, row), xycoords=("axes fraction", "data"),
+        axes.annotate(f"{found['gain in dB']:+.3f}", (1.01, row), xycoords=("axes fraction", "data"),
                       fontsize=7, va="center", color=INK)  # fmt: skip
     for verdict, ink in inks.items():
         axes.plot([], [], markers[verdict], color=ink, label=verdict)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(gains)), gains.index)
-    axes.set(xlabel="gain in dB (RGB, border 4), with its 95 % confidence interval")
+    axes.set_xscale("symlog", linthresh=0.1, linscale=1)  # small gains are linear, large losses stay on it
+    ticks = (-1, -0.3, -0.1, -0.05, 0, 0.05, 0.1)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set(xlabel="gain in dB (RGB, border 4) with its 95 % confidence interval, logarithmic beyond 0.1 dB")
     _add_legend(axes)
     return figure
 
@@ -136,5 +141,7 @@ def draw_budget(parameters: Mapping[str, int]) -> Figure:
 
 
 def _add_legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:  # above the axes, where it covers no data
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=7, frameon=False)
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:  # above the axes, where it covers no data
+        style = {"ncols": 4, "fontsize": 7, "frameon": False, "handlelength": 3}
+        axes.get_figure().legend(handles, labels, loc="outside upper right", **style)

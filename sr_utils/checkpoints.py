@@ -128,12 +128,13 @@ def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
     return networks
 
 
-def load_runs(folder: Path | str, *, leave_out: str = "") -> dict[str, nn.Module]:
-    """The best weights of every training run but one, by network and the run's digest: "EDSR · 4e5bdd0c"."""
+def load_runs(folder: Path | str, *, beside: Config) -> dict[str, nn.Module]:
+    """The best weights of the other runs of a config's profile, by network and digest: "EDSR · 4e5bdd0c"."""
     networks = {}
     for path in sorted(Path(folder).glob("*/best.safetensors")):
-        if path.parent.name != leave_out:
-            model, _ = load_checkpoint(path)
+        model, metadata = load_checkpoint(path)
+        same_profile = metadata.get("config", {}).get("profile") == beside.profile
+        if same_profile and path.parent.name != beside.run_name:
             networks[f"{model.label} · {path.parent.name.split('_')[-1]}"] = model
     return networks
 

@@ -22,7 +22,7 @@ def draw_architectures() -> Figure:
             "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR",
         "its cascade (local); R is conv – ReLU – conv, + its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
     }  # fmt: skip
-    figure, grid = new_figure(PAGE_WIDTH, 4.2, 4, 1)
+    figure, grid = new_figure(PAGE_WIDTH, 3.5, 4, 1)
     for axes, (title, chain) in zip(grid[:, 0], chains.items(), strict=True):
         axes.set_title(title, fontsize=8, loc="left", color=INK)
         axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-0.5, 1.7))

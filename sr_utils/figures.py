@@ -48,9 +48,9 @@ def new_figure(width: float, height: float, *grid: int, **options: Any) -> tuple
     return figure, axes
 
 
-def _show(axes: Axes, image: np.ndarray, title: str = "") -> None:
+def _show(axes: Axes, image: np.ndarray, title: str = "", *, fontsize: float = 8) -> None:
     axes.imshow(image, interpolation="nearest")
-    axes.set_title(title, fontsize=8)
+    axes.set_title(title, fontsize=fontsize)
     axes.set_axis_off()
 
 
@@ -113,18 +113,20 @@ def draw_zoom(
     columns = -(-len(outputs) // rows)
     with plt.rc_context(STYLE):
         figure = plt.figure(
-            figsize=(PAGE_WIDTH, rows * PAGE_WIDTH / (columns + rows) + 0.5), layout="constrained"
+            figsize=(PAGE_WIDTH, rows * (PAGE_WIDTH / (columns + rows) + 0.35) + 0.2), layout="constrained"
         )
         grid = figure.add_gridspec(rows, columns + rows)
         whole = figure.add_subplot(grid[:, :rows])
     plt.close(figure)
     _show(whole, truth, f"{title}\n")
+    fontsize = min(8, 55 / (columns + rows))  # as narrow as the zooms
     whole.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="#FFDD00", linewidth=1.5))
     for number, (method, image) in enumerate(outputs.items()):
         axes = figure.add_subplot(grid[number // columns, rows + number % columns])
         told = "truth" if method == "HR" else f"{psnr(image, truth, border=BORDER):.2f} dB"
         label = method.replace(" · ", "\n")
-        _show(axes, image[top : top + height, left : left + width], f"{label}\n{told}")
+        detail = image[top : top + height, left : left + width]
+        _show(axes, detail, f"{label}\n{told}", fontsize=fontsize)
     figure.supxlabel(f"PSNR of the whole image: RGB, border {BORDER}", fontsize=7, color=INK)
     return figure
 

@@ -16,6 +16,7 @@ from sr_utils.checkpoints import (
     save_state,
     save_weights,
 )
+from sr_utils.config import configure
 from sr_utils.networks import CARN, EDSR, MSRResNet
 
 MODELS = [MSRResNet(3, features=8, init_gain=1.0), EDSR(2, features=8, res_scale=0.2), CARN(features=4)]
@@ -216,10 +217,12 @@ def test_state_round_trip_and_damage(tmp_path: Path) -> None:
 def test_shipped_networks_and_runs_are_found_by_their_names(tmp_path) -> None:
     shipped = {"config": {"total_steps": 3500}}
     save_weights(tmp_path / "some_edsr.safetensors", EDSR(1, features=4), shipped, half=True)
-    for run in ("run_a", "run_b"):
-        save_weights(tmp_path / run / "best.safetensors", MSRResNet(1, features=4), {})
+    config = configure("demo")
+    for run, profile in ((config.run_name, "demo"), ("run_a", "demo"), ("run_b", "full")):
+        story = {"config": {"profile": profile}}
+        save_weights(tmp_path / run / "best.safetensors", MSRResNet(1, features=4), story)
         save_weights(tmp_path / run / "last.safetensors", MSRResNet(2, features=4), {})
     save_weights(tmp_path / "without_story.safetensors", EDSR(1, features=4), {})
     assert list(load_shipped(tmp_path)) == ["EDSR · 3.5k", "without_story"]
-    runs = load_runs(tmp_path, leave_out="run_b")
+    runs = load_runs(tmp_path, beside=config)
     assert list(runs) == ["MSRResNet-1 · a"] and runs["MSRResNet-1 · a"].arguments["num_blocks"] == 1

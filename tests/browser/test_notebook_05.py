@@ -41,6 +41,7 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     expected = {"bicubic": images.resize_bicubic(lr, 4), model.label: super_resolve(model, lr)}
 
     view.choose("image", "coffee")
+    view.choose("right", model.label)
     view.wait_for("coffee", "bicubic", model.label)
     for key, shown, other in (("End", "bicubic", model.label), ("Home", model.label, "bicubic")):
         view.press(key)
