@@ -23,9 +23,10 @@ from sr_utils.run_state import validation_psnr
 from sr_utils.train import train
 
 HERE = Path(__file__).parent
-EQUAL = replace(OPEN, total_steps=2000, warmup_steps=100, ema_decay=0.995)
+FIRST = replace(OPEN, rgb_permutation=0.5)  # the recipe before the study
+EQUAL = replace(FIRST, total_steps=2000, warmup_steps=100, ema_decay=0.995)
 RECIPES = {
-    "msrresnet20_open": replace(OPEN, total_steps=4000, ema_decay=0.997),
+    "msrresnet20_open": replace(FIRST, total_steps=4000, ema_decay=0.997),
     "msrresnet20_2000": EQUAL,
     "msrresnet16_2000": replace(EQUAL, num_blocks=16),
     "edsr_2000": replace(EQUAL, network="edsr", num_blocks=16),

@@ -20,7 +20,7 @@ from sr_utils.paths import Paths
 from sr_utils.train import train
 
 BASE = replace(
-    OPEN, total_steps=600, hr_patch_size=96, warmup_steps=30, ema_decay=0.98, rgb_permutation=0.0,
+    OPEN, total_steps=600, hr_patch_size=96, warmup_steps=30, ema_decay=0.98,
     log_every=100, validate_every=600, save_every=200,
 )  # fmt: skip
 SEEDS = (0, 1, 2)

@@ -143,6 +143,15 @@ def test_an_arm_is_trained_and_told_and_comes_out_the_same_again(
     assert result.loc["MSE", "seeds"] == 2 and result.loc["MSE", "from"] <= result.loc["MSE", "to"]
 
 
+def test_the_readme_tells_what_the_committed_rows_say() -> None:
+    root = Path(__file__).parents[1]
+    gains = compare_arms(study.read_table(Paths(root)))
+    assert gains["seeds"].tolist() == [len(study.SEEDS)] * (len(ARMS) - 2)  # all arms, all seeds
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    for claim, found in judge_claims(gains).iterrows():
+        assert f"| {claim} | {found['dB here']} | {found['at this budget']} |" in readme
+
+
 def test_a_committed_row_comes_out_again(tmp_path: Path) -> None:
     """Weights, batches, augmentation, optimiser and measure are those of the study, within 0.002 dB.
 
