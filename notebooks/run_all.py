@@ -86,13 +86,14 @@ def to_html(path: Path) -> str:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"(?<![\\$])\$([^$\n]+)\$", set_aside, cell.source)
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", cell.source)
+            cell.source = re.sub(r"(!\[[^\]]*\]\()\.\./", r"\1", cell.source)  # embedded, seen from the root
             cell.source = cell.source.replace("](../", "](../../")  # executed copies lie one folder deeper
     notebook, _ = CoalesceStreamsPreprocessor(enabled=True).preprocess(
         notebook, {}
     )  # of a progress bar, the last state alone
     exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(HERE)}})
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(HERE.parent)}})
     return re.sub(r"%formula(\d+)%", lambda match: formulas[int(match[1])], page)
 
 
