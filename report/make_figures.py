@@ -45,7 +45,7 @@ def compare_shipped() -> dict[str, Figure]:
     points |= {label: (count_parameters(network), means[label]) for label, network in networks.items()}
     best = max(networks, key=lambda label: means[label])
     butterfly = {"HR": hr["butterfly"]} | {method: made["butterfly"] for method, made in outputs.items()}
-    equal = [method for method in butterfly if method in ("HR", "bicubic") or method.endswith(" · 2k")]
+    equal = [name for name in butterfly if name in ("HR", "bicubic") or name.endswith(" · 2,000 steps")]
     return {
         "tradeoff": draw_tradeoff(points, convention="Set5, Y, border 4"),
         "zoom": draw_zoom({method: butterfly[method] for method in equal}, title="butterfly"),

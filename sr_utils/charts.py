@@ -14,6 +14,8 @@ from sr_utils.figures import COLORS, INK, PAGE_WIDTH, color, new_figure
 from sr_utils.metrics import column
 from sr_utils.recipe import learning_rate_at
 
+LINEAR_DB = 0.1  # of the axis of ablations
+
 
 def draw_learning_curves(
     records: Sequence[Mapping[str, Any]], *, bicubic: float | None = None, total_steps: int | None = None
@@ -78,9 +80,9 @@ def draw_tradeoff(points: Mapping[str, tuple[int, float]], *, convention: str) -
             place, marker, told = ((), ()), "", f"{told}, off the chart"
         axes.plot(*place, marker=marker, linestyle="", color=color(method), markersize=6, label=told)
     limit = f"limit: below {PARAMETER_LIMIT:,}"
-    axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", label=limit)
-    axes.set(xlabel="trainable parameters in millions", ylabel=f"PSNR in dB\n({convention})", xlim=(0, 2))
-    axes.margins(y=0.15)
+    axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", linewidth=1, zorder=1, label=limit)
+    axes.set(xlabel="trainable parameters in millions", ylabel=f"PSNR in dB\n({convention})")
+    axes.margins(x=0.1, y=0.15)
     figure.legend(loc="outside right upper", fontsize=7, frameon=False)
     return figure
 
@@ -104,24 +106,28 @@ def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
 
 def draw_ablations(gains: pd.DataFrame) -> Figure:
     """Gain and confidence interval of every arm of `study.compare_arms`, one row each."""
-    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.145 * len(gains), 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.19 * len(gains), 1, 1)
     gains = gains.sort_values("gain in dB")
-    inks = {"helps": "#0072B2", "hurts": "#D55E00", "not decidable": "#999999"}
-    markers = {"helps": "^", "hurts": "v", "not decidable": "o"}
+    marks = {"helps": ("#0072B2", "^"), "hurts": ("#D55E00", "v"), "not decidable": ("#999999", "o")}
+    axes.axvspan(-LINEAR_DB, LINEAR_DB, color="#F2F2F2", zorder=0)
     for row, (_, found) in enumerate(gains.to_dict("index").items()):
-        verdict = found["at this budget"]
-        axes.plot([found["from"], found["to"]], [row, row], color=inks[verdict], linewidth=2)
-        axes.plot(found["gain in dB"], row, markers[verdict], color=inks[verdict])
-        axes.annotate(f"{found['gain in dB']:+.3f}", (1.01, row), xycoords=("axes fraction", "data"),
-                      fontsize=7, va="center", color=INK)  # fmt: skip
-    for verdict, ink in inks.items():
-        axes.plot([], [], markers[verdict], color=ink, label=verdict)
+        ink, marker = marks[found["at this budget"]]
+        axes.plot([found["from"], found["to"]], [row, row], color=ink, linewidth=2)
+        axes.plot(found["gain in dB"], row, marker, color=ink)
+        told = f"{round(found['gain in dB'], 3) + 0.0:+.3f}".replace("-", "−")  # no "-0.000"
+        place = {"xy": (1.01, row), "xycoords": ("axes fraction", "data"), "va": "center"}
+        axes.annotate(told, **place, fontsize=7, color=INK)
+    for verdict, (ink, marker) in marks.items():
+        if verdict in set(gains["at this budget"]):
+            axes.plot([], [], marker, color=ink, label=verdict)
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_yticks(range(len(gains)), gains.index)
-    axes.set_xscale("symlog", linthresh=0.1, linscale=1)  # small gains are linear, large losses stay on it
+    axes.set_yticks(range(len(gains)), gains.index, fontsize=8)
+    axes.set_xscale("symlog", linthresh=LINEAR_DB, linscale=1)  # large losses stay on it
     ticks = (-1, -0.3, -0.1, -0.05, 0, 0.05, 0.1)
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set(xlabel="gain in dB (RGB, border 4) with its 95 % confidence interval, logarithmic beyond 0.1 dB")
+    axes.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
+    low, high = min([-LINEAR_DB, *gains["from"]]), max([LINEAR_DB, *gains["to"]])
+    axes.set_xlim(1.3 * low, 1.3 * high)
+    axes.set(xlabel="gain in dB (RGB, border 4), 95 % confidence interval; logarithmic beyond the grey")
     _add_legend(axes)
     return figure
 

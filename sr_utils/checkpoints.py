@@ -119,12 +119,12 @@ def start_network(config: Config, paths: Paths) -> tuple[nn.Module, dict[str, An
 
 
 def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
-    """The networks that come with the project, by name and thousands of training steps: "EDSR · 3k"."""
+    """The networks that come with the project, by label and training steps: "EDSR · 2,000 steps"."""
     networks = {}
     for path in sorted(Path(folder).glob("*.safetensors")):
         model, metadata = load_checkpoint(path)
         steps = metadata.get("config", {}).get("total_steps")
-        networks[f"{model.label} · {steps / 1000:g}k" if steps else path.stem] = model
+        networks[f"{model.label} · {steps:,} steps" if steps else path.stem] = model
     return networks
 
 

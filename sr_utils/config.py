@@ -32,7 +32,7 @@ class Config:
     bilinear_skip: bool = True
     """Let MSRResNet learn what the bilinear ×4 image lacks, not the whole image."""
     init_gain: float = 0.1
-    """Factor on MSRResNet's initial weights outside its blocks; 1 learns faster than the reference's 0.1."""
+    """Factor on MSRResNet's initial weights outside blocks and last layer; the reference has 0.1."""
 
     batch_size: int = 16
     """HR/LR patch pairs per step."""
@@ -70,7 +70,7 @@ class Config:
     restart_period: int = 250_000
     """Steps from one restart of the cosine to the next."""
     warmup_steps: int = 0
-    """Steps of linear rise at the start of "one_cycle"."""
+    """Steps of linear rise at the start of "one_cycle"; at most a tenth of the run."""
     total_steps: int = 2_000_000
     """Optimiser updates of the whole run."""
     ema_decay: float = 0.0

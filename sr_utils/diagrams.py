@@ -10,6 +10,7 @@ from sr_utils.figures import INK, PAGE_WIDTH, color, new_figure
 
 FILLS = {"conv": "#D9E6F2", "block": "#D9E6F2", "cascade": "#D9E6F2", "R": "#D9E6F2", "1×1": "#F7E3C3"}
 STRIDE = 1.35  # from box to box, in widths of a box
+TITLE_HEIGHT = 1.5  # above the middle of its boxes
 
 
 def draw_architectures() -> Figure:
@@ -17,15 +18,15 @@ def draw_architectures() -> Figure:
     chains = {
         "MSRResNet-20: residual blocks, added to the bilinear ×4 image":
             "LR conv block|1 … block|20 conv|↑2 conv|↑2 conv conv SR",
-        "its block: no batch norm": "in conv ReLU conv + out",
-        "CARN: its cascades cascade (global)":
+        "one block, without batch norm": "in conv ReLU conv + out",
+        "CARN: every 1×1 convolution sees the entry and all cascades before it (global)":
             "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR",
-        "its cascade (local); R is conv – ReLU – conv, + its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
+        "one cascade (local); R: conv – ReLU – conv, plus its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
     }  # fmt: skip
     figure, grid = new_figure(PAGE_WIDTH, 3.5, 4, 1)
     for axes, (title, chain) in zip(grid[:, 0], chains.items(), strict=True):
-        axes.set_title(title, fontsize=8, loc="left", color=INK)
-        axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-0.5, 1.7))
+        axes.text(-0.5, TITLE_HEIGHT, title, fontsize=8, color=INK)
+        axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-1.1, TITLE_HEIGHT + 0.3))
         axes.set_axis_off()
         _draw_chain(axes, chain.split())
     whole, block, carn, cascade = grid[:, 0]
@@ -57,7 +58,7 @@ def _draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]
 def _draw_skip(axes: Axes, start: int, end: int, ink: str, shift: float = 0.0) -> None:
     """From above one box to above a later one, the higher the farther."""
     left, right = start * STRIDE + shift, end * STRIDE - 0.25 + shift
-    height = 0.55 + 0.1 * (end - start) + 0.3 * shift
+    height = 0.55 + 0.08 * (end - start) + 0.3 * shift
     axes.plot([left, left, right], [0.4, height, height], color=ink, lw=0.9)
     _draw_arrow(axes, (right, height), (right, 0.4), ink)
 
@@ -65,8 +66,6 @@ def _draw_skip(axes: Axes, start: int, end: int, ink: str, shift: float = 0.0) -
 def _draw_cascade(axes: Axes, entry: int) -> None:
     """The entry and every unit so far, into each 1×1 convolution."""
     for fusion in (2, 4, 6):
-        for source in (0, 1, 3):
-            if source < fusion - 1:
-                _draw_skip(
-                    axes, entry + source, entry + fusion, color("CARN"), shift=0.08 * (fusion - source)
-                )
+        sources = [source for source in (3, 1, 0) if source < fusion - 1]
+        for number, source in enumerate(sources):
+            _draw_skip(axes, entry + source, entry + fusion, color("CARN"), shift=0.2 * number)

@@ -29,13 +29,15 @@ STYLE = {
     "grid.color": "#DDDDDD", "axes.axisbelow": True, "figure.dpi": 110, "legend.frameon": False,
     "pdf.fonttype": 42,
 }  # fmt: skip
+THIS_RUN = " · this run"  # after a network's name: trained by the notebooks
 PAGE_WIDTH = 6.7  # inches of text on the report's A4 page
 
 
 def color(method: str) -> str:
-    """The colour of a method in every figure; the shipped MSRResNet-20 and unknown ones are vermilion."""
-    shipped = method.split(" · ")[0]  # from "EDSR · 3k": its thousands of steps
-    return COLORS.get(method if shipped == "MSRResNet-20" else shipped, "#D55E00")
+    """The colour of a method in every figure; vermilion: MSRResNet-20 of another run, and unknown ones."""
+    network, _, run = method.partition(" · ")  # for example "EDSR · 2,000 steps"
+    other = network == "MSRResNet-20" and f" · {run}" not in (" · ", THIS_RUN)
+    return "#D55E00" if other else COLORS.get(network, "#D55E00")
 
 
 def new_figure(width: float, height: float, *grid: int, **options: Any) -> tuple[Figure, Any]:
@@ -84,11 +86,11 @@ def draw_images(images: Mapping[str, np.ndarray], *, columns: int = 4, width: fl
     return figure
 
 
-def draw_split(methods: Mapping[str, np.ndarray], *, width: float = PAGE_WIDTH) -> Figure:
+def draw_split(methods: Mapping[str, np.ndarray]) -> Figure:
     """Two uint8 (H, W, 3) versions of one image, the first left of a line, the second right of it."""
     (left, first), (right, second) = methods.items()
     half = first.shape[1] // 2
-    figure, ((axes,),) = new_figure(width, width * first.shape[0] / first.shape[1], 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, PAGE_WIDTH * first.shape[0] / first.shape[1], 1, 1)
     _show(axes, np.hstack([first[:, :half], second[:, half:]]))
     axes.axvline(half - 0.5, color="white", linewidth=2)
     for x, name in ((0.01, left), (0.51, right)):
@@ -97,18 +99,15 @@ def draw_split(methods: Mapping[str, np.ndarray], *, width: float = PAGE_WIDTH) 
     return figure
 
 
-def draw_zoom(
-    outputs: Mapping[str, np.ndarray], *, box: tuple[int, int, int, int] | None = None, title: str = ""
-) -> Figure:
-    """The whole image beside a grid of the same detail from every method, titled with method and PSNR.
+def draw_zoom(outputs: Mapping[str, np.ndarray], *, title: str = "") -> Figure:
+    """The whole image beside a grid of the detail in which bicubic and truth differ most, by every method.
 
     Args:
-        outputs: uint8 (H, W, 3) of one size by method; "HR" is the truth.
-        box: top, left, height, width of the detail in pixels; None: where bicubic and truth differ most.
+        outputs: uint8 (H, W, 3) of one size by method, "HR" (the truth) and "bicubic" among them.
         title: name of the image.
     """
     truth = outputs["HR"]
-    top, left, height, width = box or most_different_box(outputs["bicubic"], truth)
+    top, left, height, width = most_different_box(outputs["bicubic"], truth)
     rows = 1 if len(outputs) <= 3 else 2
     columns = -(-len(outputs) // rows)
     with plt.rc_context(STYLE):

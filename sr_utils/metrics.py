@@ -75,15 +75,12 @@ def ssim(sr: np.ndarray, hr: np.ndarray, *, border: int, channel: Channel = "rgb
     return float(np.mean(luminance * (2 * covariance + c2) / (variance_sum + c2)))
 
 
-def evaluate(
-    hr: Mapping[str, np.ndarray], methods: Mapping[str, Mapping[str, np.ndarray]], *, border: int = BORDER
-) -> pd.DataFrame:
-    """PSNR and SSIM of every image and method, in RGB and Y.
+def evaluate(hr: Mapping[str, np.ndarray], methods: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """PSNR and SSIM of every image and method, in RGB and Y, with the challenge's border.
 
     Args:
         hr: the truths by image name.
         methods: for every method its outputs by image name; each must have every image of `hr`.
-        border: pixels cut from every side; told in the table's column names.
 
     Returns:
         A table with a row per (method, image); `summarize` gives the means.
@@ -100,15 +97,15 @@ def evaluate(
             row: dict[str, object] = {"method": method, "image": name}
             for metric, function in (("PSNR", psnr), ("SSIM", ssim)):
                 for channel in ("rgb", "y"):
-                    value = function(outputs[name], truth, border=border, channel=channel)
-                    row[column(metric, channel, border)] = value
+                    value = function(outputs[name], truth, border=BORDER, channel=channel)
+                    row[column(metric, channel)] = value
             rows.append(row)
     return pd.DataFrame(rows).set_index(["method", "image"])
 
 
-def column(metric: str, channel: Channel, border: int = BORDER) -> str:
+def column(metric: str, channel: Channel) -> str:
     """Column name that carries its convention, for example "PSNR dB (RGB, border 4)"."""
-    return f"{metric}{' dB' if metric == 'PSNR' else ''} ({channel.upper()}, border {border})"
+    return f"{metric}{' dB' if metric == 'PSNR' else ''} ({channel.upper()}, border {BORDER})"
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:

@@ -28,7 +28,7 @@ def orthogonalize(matrices: torch.Tensor, dtype: torch.dtype = torch.float32) ->
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for the inner convolutions, Adam for biases and the convolutions from and to an image.
+    """Muon for the inner convolutions, Adam for biases and convolutions from or to three channels (an image).
 
     Args:
         parameters: of a network.

@@ -11,6 +11,7 @@ from pypdf import PdfReader
 
 from sr_utils import checkpoints, images
 from sr_utils.config import PARAMETER_LIMIT, Config
+from sr_utils.figures import THIS_RUN
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.run_state import read_log
@@ -57,6 +58,7 @@ def collect(config: Config, paths: Paths, **fields: Any) -> dict[str, Any]:
         "parameter_limit": PARAMETER_LIMIT,
         "config": metadata["config"],
         "network": model.label,
+        "method": model.label + THIS_RUN,
         "weights": metadata["weights"],
         "best_step": metadata["step"],
         "training_minutes": records[-1]["seconds"] / 60,

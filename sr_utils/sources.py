@@ -28,7 +28,7 @@ class Pair(NamedTuple):
 
     name: str
     hr: Path | np.ndarray  # file, or uint8 (H, W, 3)
-    lr: Path | np.ndarray | None  # a quarter of the size; None: made from HR by `images.resize_bicubic`
+    lr: Path | np.ndarray | None  # of a quarter of the sides; None: `images.resize_bicubic` makes it
 
 
 def list_images(folder: Path | str) -> list[Path]:

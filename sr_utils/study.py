@@ -104,7 +104,7 @@ def run_arm(arm: str, seed: int, paths: Paths, **changes: Any) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**told)
 
 
-def compare_arms(table: pd.DataFrame, *, draws: int = 10_000) -> pd.DataFrame:
+def compare_arms(table: pd.DataFrame) -> pd.DataFrame:
     """Mean gain of every arm over the arm it is compared with, in dB, with a 95 % confidence interval.
 
     Seeds and photos are paired, and both are drawn again: a bootstrap over two crossed factors. One seed
@@ -120,7 +120,7 @@ def compare_arms(table: pd.DataFrame, *, draws: int = 10_000) -> pd.DataFrame:
         if arm in (other, CHECK) or arm not in values or other not in values:
             continue
         gain = (values[arm] - values[other]).dropna().to_numpy()  # (seeds, photos)
-        seeds, photos = (rng.integers(size, size=(draws, size)) for size in gain.shape)
+        seeds, photos = (rng.integers(size, size=(10_000, size)) for size in gain.shape)
         means = gain[seeds[:, :, None], photos[:, None, :]].mean(axis=(1, 2))
         low, high = np.quantile(means, (0.025, 0.975))
         verdict = "helps" if low > 0 else "hurts" if high < 0 else "not decidable"

@@ -17,7 +17,8 @@ from sr_utils.swap import swapped_in
 __all__ = ["as_table", "build", "check", "pack"]
 
 SOURCES = ("sr_utils", "notebooks", "report/report.typ", "report/references.yml", "bench/ablations.csv",
-           "bench/curves.json", "bench/results.json", "requirements.txt", "pyproject.toml", "Makefile",
+           "bench/curves.json", "bench/results.json", "report/figures", "report/make_figures.py",
+           "data/README.md", "checkpoints/README.md", "requirements.txt", "pyproject.toml", "Makefile",
            "README.md", "LICENSE")  # fmt: skip
 
 

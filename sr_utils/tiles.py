@@ -29,7 +29,7 @@ def iterate_tiles(
     Args:
         model, image: as in `infer.super_resolve`.
         tile: side of the tiles in LR pixels without their overlap; "auto", or None: the whole image at once.
-        precision: "auto", "float32" or "bf16"; see `device.choose_device`.
+        precision: "auto", "float32", "bf16" or "fp16"; see `device.choose_device`.
         overlap: LR pixels around a tile that are computed and thrown away. With the network's receptive field
             (the default: `model.receptive_field`) the tiled result is the whole-image result.
     """
@@ -90,7 +90,7 @@ def iterate_strips(
     """(row, output) of a box of an LR batch: strip by strip, or at once if a module is not in two halves.
 
     The half that enlarges takes the memory, 16 × 64 values for an LR pixel, and half of the time. Its three
-    convolutions at growing size see 2 LR pixels around: it runs on a strip and these, not on the overlap.
+    or four convolutions at growing size see 2 LR pixels around: it runs on a strip and these alone.
     """
     top, left, bottom, right = box
     halves = hasattr(model, "extract")

@@ -223,6 +223,6 @@ def test_shipped_networks_and_runs_are_found_by_their_names(tmp_path) -> None:
         save_weights(tmp_path / run / "best.safetensors", MSRResNet(1, features=4), story)
         save_weights(tmp_path / run / "last.safetensors", MSRResNet(2, features=4), {})
     save_weights(tmp_path / "without_story.safetensors", EDSR(1, features=4), {})
-    assert list(load_shipped(tmp_path)) == ["EDSR · 3.5k", "without_story"]
+    assert list(load_shipped(tmp_path)) == ["EDSR · 3,500 steps", "without_story"]
     runs = load_runs(tmp_path, beside=config)
     assert list(runs) == ["MSRResNet-1 · a"] and runs["MSRResNet-1 · a"].arguments["num_blocks"] == 1

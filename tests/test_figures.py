@@ -38,7 +38,7 @@ def test_ablations_are_sorted_and_told_with_mark_and_figure() -> None:
     gains = pd.DataFrame(columns | {"at this budget": verdicts}, index=["A", "B", "C"])
     (axes,) = draw_ablations(gains).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["B", "C", "A"]
-    assert [text.get_text() for text in axes.texts] == ["-0.200", "+0.010", "+0.500"]
+    assert [text.get_text() for text in axes.texts] == ["−0.200", "+0.010", "+0.500"]
     lines = [line.get_xydata() for line in axes.lines]
     for row, (_, found) in enumerate(gains.sort_values("gain in dB").iterrows()):
         interval, point = lines[2 * row], lines[2 * row + 1]

@@ -4,6 +4,8 @@ Source: Ahn, Kang & Sohn, "Fast, accurate, and lightweight super-resolution with
 ECCV 2018 (its 1,592 k counts an upsampler for three scales).
 """
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -31,10 +33,11 @@ class Cascade(nn.Module):
         units: what cascades: residual blocks (local) or cascades (global).
     """
 
-    def __init__(self, features: int, units: list[nn.Module]) -> None:
+    def __init__(self, features: int, units: Iterable[nn.Module]) -> None:
         super().__init__()
         self.units = nn.ModuleList(units)
-        self.fusions = nn.ModuleList(nn.Conv2d((n + 2) * features, features, 1) for n in range(len(units)))
+        counts = range(2, len(self.units) + 2)  # the input, and every unit so far
+        self.fusions = nn.ModuleList(nn.Conv2d(count * features, features, 1) for count in counts)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         collected = x
@@ -56,8 +59,8 @@ class CARN(nn.Module):
         self.receptive_field = 22
         self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
         self.entry = nn.Conv2d(3, features, 3, padding=1)
-        blocks = [Cascade(features, [Residual(features) for _ in range(3)]) for _ in range(3)]
-        self.body = Cascade(features, list(blocks))
+        blocks = (Cascade(features, (Residual(features) for _ in range(3))) for _ in range(3))
+        self.body = Cascade(features, blocks)
         self.upconv1 = nn.Conv2d(features, 4 * features, 3, padding=1)
         self.upconv2 = nn.Conv2d(features, 4 * features, 3, padding=1)
         self.exit = nn.Conv2d(features, 3, 3, padding=1)

@@ -12,6 +12,7 @@ from test_compare_browser import View
 from sr_utils import images, sources
 from sr_utils.checkpoints import load_checkpoint
 from sr_utils.config import configure
+from sr_utils.figures import THIS_RUN
 from sr_utils.infer import super_resolve
 from sr_utils.paths import Paths
 
@@ -36,14 +37,15 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     assert view.chosen("image") in ("astronaut", "butterfly")  # the latter with Set5 below SR_DATA
 
     model, _ = load_checkpoint(paths.run(config.run_name) / "best.safetensors")
+    ours = model.label + THIS_RUN
     pair = next(pair for pair in sources.find_split(config, paths, "val") if pair.name == "coffee")
     _, lr = sources.read_pair(pair)
-    expected = {"bicubic": images.resize_bicubic(lr, 4), model.label: super_resolve(model, lr)}
+    expected = {"bicubic": images.resize_bicubic(lr, 4), ours: super_resolve(model, lr)}
 
     view.choose("image", "coffee")
-    view.choose("right-method", model.label)
-    view.wait_for("coffee", "bicubic", model.label)
-    for key, shown, other in (("End", "bicubic", model.label), ("Home", model.label, "bicubic")):
+    view.choose("right-method", ours)
+    view.wait_for("coffee", "bicubic", ours)
+    for key, shown, other in (("End", "bicubic", ours), ("Home", ours, "bicubic")):
         view.press(key)
         screen = view.screen().astype(float)
         rows, columns = np.ogrid[screen.shape[0] // 5 : screen.shape[0], : screen.shape[1]]  # below the names
