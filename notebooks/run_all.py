@@ -16,6 +16,7 @@ import papermill
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
+from sr_utils.compare import HINT_HTML
 from sr_utils.config import PROFILES, Config, configure
 from sr_utils.images import write_atomic
 from sr_utils.metrics import column
@@ -25,6 +26,9 @@ from sr_utils.train import read_log
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("0*.ipynb"))
 PSNR = column("PSNR", "rgb")
+SLIDER = (
+    '<iframe src="../compare.html" title="slider" style="width: 100%; height: 760px; border: 0"></iframe>'
+)
 
 
 def main() -> None:
@@ -76,6 +80,7 @@ def run_notebook(name: str, executed: Path, values: dict[str, object]) -> None:
 def to_html(path: Path) -> str:
     """An executed notebook as one HTML page: images embedded, formulas as MathML, no network."""
     notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("widgets", None)  # or the page asks the network for their program
     formulas: list[str] = []
 
     def set_aside(match: re.Match) -> str:  # nbconvert would close every tag of a formula on the spot
@@ -94,6 +99,7 @@ def to_html(path: Path) -> str:
     exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(HERE.parent)}})
+    page = page.replace(HINT_HTML, SLIDER)  # a live widget needs a kernel; its twin lies in report/
     return re.sub(r"%formula(\d+)%", lambda match: formulas[int(match[1])], page)
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from sr_utils.config import BORDER, PARAMETER_LIMIT, Config
 from sr_utils.figures import COLORS, INK, PAGE_WIDTH, color, new_figure
-from sr_utils.metrics import column
+from sr_utils.metrics import column, signed
 from sr_utils.recipe import learning_rate_at
 
 LINEAR_DB = 0.1  # of the axis of ablations
@@ -114,7 +114,7 @@ def draw_ablations(gains: pd.DataFrame) -> Figure:
         ink, marker = marks[found["at this budget"]]
         axes.plot([found["from"], found["to"]], [row, row], color=ink, linewidth=2)
         axes.plot(found["gain in dB"], row, marker, color=ink)
-        told = f"{round(found['gain in dB'], 3) + 0.0:+.3f}".replace("-", "−")  # no "-0.000"
+        told = signed(found["gain in dB"])
         place = {"xy": (1.01, row), "xycoords": ("axes fraction", "data"), "va": "center"}
         axes.annotate(told, **place, fontsize=7, color=INK)
     for verdict, (ink, marker) in marks.items():

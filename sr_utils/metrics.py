@@ -111,3 +111,8 @@ def column(metric: str, channel: Channel) -> str:
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over the images for every method of a table made by `evaluate`."""
     return table.groupby("method", sort=False).mean()
+
+
+def signed(gain: float) -> str:
+    """A gain in dB with its sign, "−0.012"; what rounds to zero is "+0.000"."""
+    return f"{round(gain, 3) + 0.0:+.3f}".replace("-", "−")

@@ -16,6 +16,7 @@ import pandas as pd
 from sr_utils import checkpoints, images
 from sr_utils.config import OPEN, Config
 from sr_utils.lmdb_store import build_split
+from sr_utils.metrics import signed
 from sr_utils.paths import Paths
 from sr_utils.train import train
 
@@ -146,8 +147,8 @@ def judge_claims(gains: pd.DataFrame) -> pd.DataFrame:
             verdict = "no gain"
         opposite = {"helps": "hurts", "hurts": "helps", "no gain": "helps"}[expected]
         judged = {expected: "confirmed", opposite: "contradicted"}.get(verdict, "not decidable")
-        interval = f"{found['gain in dB']:+.3f} ({found['from']:+.3f} to {found['to']:+.3f})"
-        rows.append((claim, arm, interval, judged))
+        gain, low, high = (signed(found[name]) for name in ("gain in dB", "from", "to"))
+        rows.append((claim, arm, f"{gain} ({low} to {high})", judged))
     return pd.DataFrame(rows, columns=["claim", "arm", "dB here", "at this budget"]).set_index("claim")
 
 

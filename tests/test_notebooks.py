@@ -51,6 +51,7 @@ def test_executed_pages_need_no_network(executed_project):
         text = page.read_text(encoding="utf-8")
         assert not re.findall(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//[^\"'> ]+", text), page.name
         assert "data:image/" in text, page.name
+        assert "unpkg.com" not in text  # whence nbconvert would load widgets
         assert not re.search(r"<img[^>]*src=\"(?!data:)", text), page.name  # a page is passed on alone
         assert not re.search(r"%formula\d+%", text)
 

@@ -87,7 +87,7 @@ def test_claims_are_judged_by_the_interval_and_only_where_the_arm_was_run() -> N
         "EDSR is not better": "contradicted",
         "CARN is not better": "not decidable",
     }
-    assert claims["dB here"].str.match(r"[+-]0\.\d{3} \([+-]0\.\d{3} to [+-]0\.\d{3}\)$").all()
+    assert claims["dB here"].str.match(r"[+−]0\.\d{3} \([+−]0\.\d{3} to [+−]0\.\d{3}\)$").all()
     assert CLAIMS.keys() <= ARMS.keys()
 
 

@@ -58,3 +58,16 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
             differences[method] = np.abs(screen[screen.shape[0] // 5 :] - pixels).mean()
         assert differences[shown] < 0.8 * differences[other], (key, differences)
     assert page.problems == []
+
+
+@pytest.mark.timeout(500)
+def test_the_executed_page_holds_the_slider_without_kernel_and_network(chromium, executed_project):
+    page = chromium.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((executed_project[0] / "report" / "executed" / NOTEBOOK.name).with_suffix(".html").as_uri())
+    picture = page.frame_locator("iframe[title=slider]").locator(".sr-compare-stage img").first
+    picture.scroll_into_view_if_needed()
+    assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 100
+    assert all(url.startswith(("file:", "data:")) for url in asked), asked
+    page.close()
