@@ -17,7 +17,6 @@ from sr_utils import images, sources
 from sr_utils.charts import draw_ablations, draw_time_to_psnr, draw_tradeoff
 from sr_utils.checkpoints import load_shipped
 from sr_utils.config import configure
-from sr_utils.diagrams import draw_architectures
 from sr_utils.figures import draw_images, draw_split, draw_zoom
 from sr_utils.infer import enlarge_with
 from sr_utils.metrics import column, evaluate, summarize
@@ -65,7 +64,7 @@ def show_demo() -> dict[str, Figure]:
     return {
         "sub_images": draw_images(steps, columns=3),
         "contact_sheet": draw_images(enlarged, columns=5),
-        "report": draw_images({f"page {n}": page for n, page in enumerate(pages, 1)}, columns=5, width=11),
+        "report": draw_images({f"page {n}": page for n, page in enumerate(pages, 1)}, columns=4, width=10),
     }
 
 
@@ -84,7 +83,7 @@ def photograph_slider(target: Path) -> None:
 def main() -> None:
     """Make them all."""
     bench = PATHS.root / "bench"
-    pictures = compare_shipped() | show_demo() | {"architecture": draw_architectures()}
+    pictures = compare_shipped() | show_demo()
     pictures["time_to_psnr"] = draw_time_to_psnr(json.loads((bench / "curves.json").read_text()))
     pictures["ablations"] = draw_ablations(compare_arms(read_table(PATHS)))
     for name, figure in pictures.items():
