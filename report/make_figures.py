@@ -60,12 +60,20 @@ def show_demo() -> dict[str, Figure]:
     steps["LR, bicubic ×4"] = images.resize_bicubic(lr, 4)[detail]
     results = PATHS.results(CONFIG.run_name)
     enlarged = {path.stem: images.read_image(path) for path in sorted((results / "test").glob("*.png"))}
-    pages = [np.asarray(Image.open(io.BytesIO(page)).convert("RGB")) for page in draw_pages(CONFIG, PATHS)]
     return {
         "sub_images": draw_images(steps, columns=3),
         "contact_sheet": draw_images(enlarged, columns=5),
-        "report": draw_images({f"page {n}": page for n, page in enumerate(pages, 1)}, columns=4, width=10),
     }
+
+
+def show_report(target: Path) -> None:
+    """The pages of the demo's report, reduced, on a grey table."""
+    side = (420, 594)  # of an A4 page
+    pages = [Image.open(io.BytesIO(page)).convert("RGB").resize(side) for page in draw_pages(CONFIG, PATHS)]
+    table = Image.new("RGB", (len(pages) * (side[0] + 8) + 8, side[1] + 16), "#CCCCCC")
+    for number, page in enumerate(pages):
+        table.paste(page, (8 + number * (side[0] + 8), 8))
+    table.quantize(256).save(target, optimize=True)
 
 
 def photograph_slider(target: Path) -> None:
@@ -90,6 +98,7 @@ def main() -> None:
         figure.savefig(FIGURES / f"{name}.png", dpi=100, bbox_inches="tight", metadata={"Software": None})
     for name in ("augmentations", "learning_curves"):
         shutil.copy(PATHS.results(CONFIG.run_name) / "figures" / f"{name}.png", FIGURES)
+    show_report(FIGURES / "report.png")
     photograph_slider(FIGURES / "slider.png")
     for path in sorted(FIGURES.glob("*.png")):
         print(f"{path.relative_to(PATHS.root)}: {path.stat().st_size / 1e3:.0f} kB")
