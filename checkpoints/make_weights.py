@@ -25,22 +25,25 @@ from sr_utils.train import train
 HERE = Path(__file__).parent
 FIRST = replace(OPEN, rgb_permutation=0.5)  # the recipe before the study
 EQUAL = replace(FIRST, total_steps=2000, warmup_steps=100, ema_decay=0.995)
-RECIPES = {
-    "msrresnet20_open": replace(FIRST, total_steps=4000, ema_decay=0.997),
-    "msrresnet20_2000": EQUAL,
-    "msrresnet16_2000": replace(EQUAL, num_blocks=16),
-    "edsr_2000": replace(EQUAL, network="edsr", num_blocks=16),
-    "carn_2000": replace(EQUAL, network="carn"),
+RECIPES = {  # segments: each begins with the best weights of the one before
+    "msrresnet20_open": (replace(FIRST, total_steps=4000, ema_decay=0.997),),
+    "msrresnet20_2000": (EQUAL,),
+    "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
+    "edsr_2000": (replace(EQUAL, network="edsr", num_blocks=16),),
+    "carn_2000": (replace(EQUAL, network="carn"),),
 }
 BETTER = 0.03  # dB on the held-aside photos, below which a shipped file is left alone
 
 
 def make(name: str, paths: Paths) -> None:
     """Train (or go on), and ship the best weights in half precision if they are better than what is there."""
-    config, target = RECIPES[name], HERE / f"{name}.safetensors"
-    build_split(config, paths)
-    folder = train(config, paths)
-    best, beside = folder / "best.safetensors", folder / "shipped.safetensors"
+    initial, target = "", HERE / f"{name}.safetensors"
+    for segment in RECIPES[name]:
+        config = replace(segment, initial_weights=initial)
+        build_split(config, paths)
+        best = train(config, paths) / "best.safetensors"
+        initial = best.relative_to(paths.root).as_posix()
+    beside = best.with_name("shipped.safetensors")
     held_aside = sources.find_split(config, paths, "val")
 
     def score(path: Path) -> float:

@@ -119,13 +119,20 @@ def start_network(config: Config, paths: Paths) -> tuple[nn.Module, dict[str, An
 
 
 def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
-    """The networks that come with the project, by label and training steps: "EDSR · 2,000 steps"."""
+    """The networks that come with the project, by label and steps of all segments: "EDSR · 2,000 steps"."""
     networks = {}
     for path in sorted(Path(folder).glob("*.safetensors")):
         model, metadata = load_checkpoint(path)
-        steps = metadata.get("config", {}).get("total_steps")
+        steps = _steps_of_all_segments(metadata)
         networks[f"{model.label} · {steps:,} steps" if steps else path.stem] = model
     return networks
+
+
+def _steps_of_all_segments(metadata: Any) -> int:
+    if not isinstance(metadata, dict):  # "initial_weights" of a first segment
+        return 0
+    own = metadata.get("config", {}).get("total_steps", 0)
+    return own + _steps_of_all_segments(metadata.get("initial_weights"))
 
 
 def load_runs(folder: Path | str, *, beside: Config) -> dict[str, nn.Module]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 SCALE = 4
@@ -22,6 +22,9 @@ class Config:
     """Distance of neighbouring sub-images in HR pixels; 352 keeps every 128-patch reachable."""
     codec: Literal["raw", "png"] = "raw"
     """How pixels lie in the LMDB: "raw" bytes (fast), or "png" (small, readable by other tools)."""
+
+    reduced_copies: bool = False
+    """Train on each photo reduced to 0.8 and to 0.6 of its sides, too."""
 
     network: Literal["msrresnet", "edsr", "carn"] = "msrresnet"
     """Architecture; see sr_utils/networks."""
@@ -142,8 +145,13 @@ class Config:
 
     @property
     def run_name(self) -> str:
-        """Name of the run's folders: network, profile and a digest of every field."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+        """Name of the run's folders: network, profile and a digest of what differs from the defaults.
+
+        So a field added later renames no run, if its default is what was done before.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        changed = sorted(asdict(self).items() - defaults.items())
+        digest = hashlib.sha256(json.dumps(changed).encode()).hexdigest()[:8]
         blocks = "" if self.network == "carn" else self.num_blocks
         return f"{self.network}{blocks}_{self.profile}_{digest}"
 

@@ -121,6 +121,12 @@ def to_image(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.detach() * 255).add_(0.5).clamp_(0, 255).byte().movedim(-3, -1).cpu().numpy()
 
 
+def reduce(image: np.ndarray, share: float) -> np.ndarray:
+    """uint8 (H, W, 3) with both sides times `share`, below 1, rounded; Pillow's antialiased bicubic."""
+    height, width = (round(side * share) for side in image.shape[:2])
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
 def resize_bicubic(image: np.ndarray, scale: float, padding: str = "mirror") -> np.ndarray:
     """MATLAB's imresize(image, scale, 'bicubic'), bit for bit.
 

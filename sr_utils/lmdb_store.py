@@ -94,7 +94,7 @@ def _plan(
     """Each usable pair with its windows, from headers alone."""
     planned, small, prefixes = [], [], set()
     for index, pair in enumerate(pairs):
-        size = pair.hr.shape[:2] if isinstance(pair.hr, np.ndarray) else images.read_header(pair.hr)[:2]
+        size = sources.hr_size(pair)
         if min(size) < max(smallest, SCALE):
             small.append(f"{pair.name} ({size[0]}×{size[1]})")
             continue
@@ -120,7 +120,7 @@ def _plan(
 def _source_digest(pairs: list[sources.Pair]) -> str:
     """Changes when a photo is added, removed or written again."""
     facts = []
-    for name, *sides in pairs:
+    for name, *sides, _ in pairs:  # a reduced copy tells its share by its name
         for side in sides:
             if isinstance(side, np.ndarray):
                 facts.append((name, side.shape, hashlib.sha256(side.tobytes()).hexdigest()))

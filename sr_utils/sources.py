@@ -22,6 +22,8 @@ DEMO_PHOTOS = {
     "test": ("camera.png", "grace_hopper.jpg", "gravel.png", "ihc.png", "retina.jpg"),
 }  # fmt: skip
 
+REDUCED_TO = (0.8, 0.6)  # of the sides: the copies of `Config.reduced_copies`
+
 
 class Pair(NamedTuple):
     """One photo in both sizes."""
@@ -29,6 +31,7 @@ class Pair(NamedTuple):
     name: str
     hr: Path | np.ndarray  # file, or uint8 (H, W, 3)
     lr: Path | np.ndarray | None  # of a quarter of the sides; None: `images.resize_bicubic` makes it
+    reduced_to: float = 1.0  # of the sides, when it is read: below 1, with no LR
 
 
 def list_images(folder: Path | str) -> list[Path]:
@@ -78,6 +81,13 @@ def find_pairs(hr_folder: Path | str, lr_folder: Path | str | None) -> list[Pair
     return pairs
 
 
+def hr_size(pair: Pair) -> tuple[int, int]:
+    """Height and width of HR, before it is cut to LR × 4, without decoding it."""
+    size = pair.hr.shape[:2] if isinstance(pair.hr, np.ndarray) else images.read_header(pair.hr)[:2]
+    height, width = (round(side * pair.reduced_to) for side in size)
+    return height, width
+
+
 def require_match(name: str, hr_size: Sequence[int], lr_size: Sequence[int]) -> None:
     """ValueError if an LR size (height, width) is not a quarter of HR; up to 3 pixels are cut from HR."""
     expected = tuple(side // SCALE for side in hr_size)
@@ -90,10 +100,11 @@ def require_match(name: str, hr_size: Sequence[int], lr_size: Sequence[int]) -> 
 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Decode a pair: uint8 HR (4H, 4W, 3), cut at bottom and right to LR × 4, and LR (H, W, 3)."""
-    hr, lr = (images.read_image(side) if isinstance(side, (str, Path)) else side for side in pair[1:])
+    hr, lr = (images.read_image(side) if isinstance(side, (str, Path)) else side for side in pair[1:3])
     for side in (hr, lr):
         if side is not None and (side.dtype != np.uint8 or side.shape[2:] != (3,)):
             raise ValueError(f"{pair.name}: expected uint8 (H, W, 3) images, got {side.dtype} {side.shape}.")
+    hr = images.reduce(hr, pair.reduced_to) if pair.reduced_to < 1 else hr
     height, width = (side // SCALE * SCALE for side in hr.shape[:2])
     if not height or not width:
         raise ValueError(f"{pair.name}: {hr.shape[0]}×{hr.shape[1]} is smaller than one LR pixel (4×4).")
@@ -104,7 +115,17 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> list[Pair]:
-    """The photos of a split: the folders in `paths`, else the profile's own."""
+    """The photos of a split: the folders in `paths`, else the profile's own; then any reduced copies."""
+    pairs = _find_photos(config, paths, split)
+    copies = [
+        Pair(f"{pair.name}_{share:g}".replace(".", ""), pair.hr, None, share)
+        for share in (REDUCED_TO if split == "train" and config.reduced_copies else ())
+        for pair in pairs
+    ]
+    return pairs + copies
+
+
+def _find_photos(config: Config, paths: Paths, split: str) -> list[Pair]:
     hr, lr = getattr(paths, f"{split}_hr"), getattr(paths, f"{split}_lr")
     if hr:
         return find_pairs(hr, lr)
@@ -162,7 +183,8 @@ def find_test_images(config: Config, paths: Paths) -> list[Path]:
 
 def conversion_note(pairs: Sequence[Pair]) -> str:
     """How many files are not plain RGB, for example "converted to RGB: 2 grey, 1 palette", or ""."""
-    files = [side for pair in pairs for side in (pair.hr, pair.lr) if isinstance(side, Path)]
+    originals = [pair for pair in pairs if pair.reduced_to == 1]
+    files = [side for pair in originals for side in (pair.hr, pair.lr) if isinstance(side, Path)]
     kinds = Counter(note for path in files if (note := images.read_header(path).note))
     listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return f"converted to RGB: {listed}" if kinds else ""

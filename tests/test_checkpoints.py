@@ -215,7 +215,8 @@ def test_state_round_trip_and_damage(tmp_path: Path) -> None:
 
 
 def test_shipped_networks_and_runs_are_found_by_their_names(tmp_path) -> None:
-    shipped = {"config": {"total_steps": 3500}}
+    first = {"config": {"total_steps": 3000}, "initial_weights": None}
+    shipped = {"config": {"total_steps": 500}, "initial_weights": first}
     save_weights(tmp_path / "some_edsr.safetensors", EDSR(1, features=4), shipped, half=True)
     config = configure("demo")
     for run, profile in ((config.run_name, "demo"), ("run_a", "demo"), ("run_b", "full")):

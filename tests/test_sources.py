@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from sr_utils import images, sources
-from sr_utils.config import PROFILES
+from sr_utils.config import PROFILES, configure
 from sr_utils.paths import Paths
-from sr_utils.sources import Pair, find_pairs, list_images, read_pair
+from sr_utils.sources import Pair, find_pairs, find_split, hr_size, list_images, read_pair
 
 DEMO = PROFILES["demo"]
 FULL = PROFILES["full"]
@@ -152,6 +152,22 @@ def test_own_folders_come_before_the_profile(photo_folder, tmp_path: Path) -> No
         assert sources.find_test_images(config, Paths(tmp_path, test_lr=own)) == [own / "mine.png"]
 
 
+def test_reduced_copies_join_the_training_photos_alone(photo_folder, tmp_path: Path) -> None:
+    folder = photo_folder("mine", {"a.png": (60, 83), "b.png": (40, 40)})
+    paths = Paths(tmp_path, train_hr=folder, val_hr=folder)
+    config = configure("full", reduced_copies=True)
+    copies = find_split(config, paths, "train")[2:]
+    assert [pair.name for pair in copies] == ["a_08", "b_08", "a_06", "b_06"]
+    assert [hr_size(pair) for pair in copies] == [(48, 66), (32, 32), (36, 50), (24, 24)]
+    for pair in copies:
+        hr, lr = read_pair(pair)
+        assert hr.shape[:2] == tuple(side // 4 * 4 for side in hr_size(pair))
+        assert np.array_equal(lr, images.resize_bicubic(hr, 0.25))
+    flat = np.full((40, 40, 3), 77, np.uint8)
+    assert (images.reduce(flat, 0.6) == 77).all()  # brightness stays
+    assert [pair.name for pair in find_split(config, paths, "val")] == ["a", "b"]
+
+
 def test_full_profile_reads_mini_div2k(photo_folder, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="mini-DIV2K is missing"):
         sources.find_split(FULL, Paths(tmp_path), "train")
@@ -277,7 +293,7 @@ def test_interrupted_download_leaves_no_set5_and_a_good_one_is_complete(
 def test_the_centres_of_large_and_small_photos(tmp_path) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
     images.write_image(tmp_path / "a.png", photo)
-    ((name, centre, lr),) = sources.read_centres([tmp_path / "a.png"], side=20)
-    assert name == "a" and lr is None
-    np.testing.assert_array_equal(centre, photo[5:25, 10:30])
+    (pair,) = sources.read_centres([tmp_path / "a.png"], side=20)
+    assert pair.name == "a" and pair.lr is None
+    np.testing.assert_array_equal(pair.hr, photo[5:25, 10:30])
     np.testing.assert_array_equal(sources.read_centres([tmp_path / "a.png"])[0].hr, photo)

@@ -36,7 +36,8 @@ def make_weights(tmp_path: Path, monkeypatch, photo_folder):
         module.EQUAL, num_blocks=1, sub_image=32, sub_image_step=16, hr_patch_size=16, batch_size=2,
         total_steps=6, warmup_steps=2, log_every=2, validate_every=3, save_every=6,
     )  # fmt: skip
-    monkeypatch.setattr(module, "RECIPES", {"tiny": tiny})
+    again = replace(tiny, learning_rate=1e-4, reduced_copies=True)
+    monkeypatch.setattr(module, "RECIPES", {"tiny": (tiny, again)})
     photo_folder("train/photos", {f"{n:02}.png": (132, 140) for n in range(10)})
     photo_folder("train/more", {"a.png": (133, 140), "small.png": (12, 40)})
     for name in ("Set5", "Set14"):
@@ -60,6 +61,7 @@ def test_a_network_is_made_measured_and_replaced_only_by_a_better_one(
     content = shipped.read_bytes()
     _, story = checkpoints.load_checkpoint(shipped)
     assert abs(story["half_precision_costs_db"]) < 0.01 and len(story["val_psnr_rgb_border4"]) == 2
+    assert story["initial_weights"]["step"] in (3, 6) and story["initial_weights"]["initial_weights"] is None
     assert "wrote tiny.safetensors" in capsys.readouterr().out
     make_weights.make("tiny", paths)  # equal: not better by 0.03 dB
     assert shipped.read_bytes() == content and "wrote" not in capsys.readouterr().out
@@ -81,7 +83,11 @@ def test_shipped_files_are_light_and_tell_their_story(path: Path) -> None:
     assert abs(story["half_precision_costs_db"]) < 0.001
     assert story["training_seconds"] > 300 and len(story["data_fingerprint"]) == 64
     assert path.stem in (CHECKPOINTS / "README.md").read_text(encoding="utf-8")
-    assert story["config"].items() <= asdict(_load_script().RECIPES[path.stem]).items()
+    for segment in reversed(_load_script().RECIPES[path.stem]):
+        told = story["config"] | {"initial_weights": ""}
+        assert told.items() <= asdict(segment).items()
+        story = story["initial_weights"]
+    assert story is None
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
