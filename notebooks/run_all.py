@@ -17,7 +17,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from sr_utils.compare import HINT_HTML
-from sr_utils.config import PROFILES, Config, configure
+from sr_utils.config import Config, configure, parse_flags
 from sr_utils.images import write_atomic
 from sr_utils.metrics import column
 from sr_utils.paths import Paths
@@ -33,28 +33,31 @@ SLIDER = (
 
 def main() -> None:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--profile", choices=PROFILES, default="demo")
-    parser.add_argument("--steps", type=int, help="training steps, if not the profile's own")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
+    parser.add_argument("--steps", type=int, dest="total_steps", help="the same as --total-steps")
     parser.add_argument("--root", type=Path, default=HERE.parent, help="project folder (default: this one)")
     parser.add_argument("--only", nargs="+", metavar="NN", help="numbers of the notebooks, for example 01 03")
     parser.add_argument(
         "--no-download", action="store_true", help="take Set5 from a local folder or not at all"
     )
-    arguments = parser.parse_args()
+    arguments, changes = parse_flags(parser, profile="demo")
+    try:
+        config = configure(arguments.profile, **changes)
+    except ValueError as error:
+        parser.error(str(error))
     names = [name for name in NAMES if not arguments.only or name[:2] in arguments.only]
     if not names:
         parser.error(f"--only: expected some of {', '.join(name[:2] for name in NAMES)}")
     root = arguments.root.resolve()
     executed = root / "report" / "executed"
     executed.mkdir(parents=True, exist_ok=True)
-    values = {"PROFILE": arguments.profile, "STEPS": arguments.steps, "ROOT": str(root)}
+    values = {"PROFILE": arguments.profile, "STEPS": changes.pop("total_steps", None), "CHANGES": changes}
+    values["ROOT"] = str(root)
     began = time.perf_counter()
     for name in names:
         print(f"\n=== {name} ===", flush=True)
         own = {"DOWNLOAD_SET5": False} if arguments.no_download and name.startswith("05") else {}
         run_notebook(name, executed, values | own)
-    config = configure(arguments.profile, total_steps=arguments.steps)
     print(summary(config, Paths.find(root)))
     print(f"All of it took {(time.perf_counter() - began) / 60:.1f} minutes.")
 

@@ -95,26 +95,25 @@ def draw(config: Config, step: int, batch_size: int, lr_side: int) -> list[Calla
     Each has its own stream of random numbers: switching one off leaves the draws of the others as they were.
     """
     drawn: list[Callable[..., Tensors]] = []
-    size = batch_size
     chances = ("rgb_permutation", "blend", "mixup", "brightness_contrast", "cutblur")
     for stream, name in enumerate(chances, 1):
         rng = random_generator(config.seed, step, stream)
-        chosen = rng.random(size) < getattr(config, name)
+        chosen = rng.random(batch_size) < getattr(config, name)
         if not chosen.any():
             continue
         if name == "rgb_permutation":
-            shuffled = rng.permuted(np.tile(np.arange(3), (size, 1)), axis=1)
+            shuffled = rng.permuted(np.tile(np.arange(3), (batch_size, 1)), axis=1)
             drawn.append(
                 partial(rgb_permutation, permutation=np.where(chosen[:, None], shuffled, np.arange(3)))
             )
         elif name == "blend":
-            weight = np.where(chosen, rng.uniform(config.blend_alpha, 1, size), 1)
-            drawn.append(partial(blend, color=rng.random((size, 3)), weight=weight))
+            weight = np.where(chosen, rng.uniform(config.blend_alpha, 1, batch_size), 1)
+            drawn.append(partial(blend, color=rng.random((batch_size, 3)), weight=weight))
         elif name == "mixup":
-            weight = np.where(chosen, rng.beta(config.mixup_alpha, config.mixup_alpha, size), 1)
-            drawn.append(partial(mixup, partner=rng.permutation(size), weight=weight))
+            weight = np.where(chosen, rng.beta(config.mixup_alpha, config.mixup_alpha, batch_size), 1)
+            drawn.append(partial(mixup, partner=rng.permutation(batch_size), weight=weight))
         elif name == "brightness_contrast":
-            factors = np.where(chosen, rng.uniform(0.8, 1.2, (2, size)), 1)
+            factors = np.where(chosen, rng.uniform(0.8, 1.2, (2, batch_size)), 1)
             drawn.append(partial(brightness_contrast, brightness=factors[0], contrast=factors[1]))
         elif chosen[0]:  # CutBlur: one region for the whole batch
             height, width = (max(1, round(lr_side * share)) for share in rng.normal(0.7, 0.01, 2).clip(0, 1))

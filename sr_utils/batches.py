@@ -39,15 +39,9 @@ class PatchSampler:
     """
 
     def __init__(
-        self,
-        store: Store,
-        *,
-        hr_patch_size: int,
-        batch_size: int,
-        seed: int,
-        flip: bool = True,
+        self, store: Store, *, hr_patch_size: int, batch_size: int, seed: int, flip: bool = True,
         rotate: bool = True,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if hr_patch_size < SCALE or hr_patch_size % SCALE or batch_size < 1 or seed < 0:
             raise ValueError(
                 "PatchSampler: expected hr_patch_size a positive multiple of 4, batch_size ≥ 1 and seed ≥ 0, "
@@ -56,9 +50,8 @@ class PatchSampler:
         self._store, self._seed, self._batch_size = store, seed, batch_size
         self._flip, self._rotate = flip, rotate
         self._side = hr_patch_size // SCALE
-        positions = (
-            store.sizes // SCALE - self._side + 1
-        )  # (sub-images, 2): rows and columns of patch corners
+        # (sub-images, 2): rows and columns of patch corners
+        positions = store.sizes // SCALE - self._side + 1
         if (positions < 1).any():
             index = int(np.argmin(positions.min(axis=1)))
             height, width = store.sizes[index]
@@ -82,9 +75,7 @@ class PatchSampler:
             np.empty((self._batch_size, side, side, 3), np.uint8) for side in (self._side, SCALE * self._side)
         )
         for n in range(self._batch_size):
-            patches = self._store.read_patch(
-                int(indices[n]), int(tops[n]), int(lefts[n]), self._side, self._side
-            )
+            patches = self._store.read_patch(indices[n], tops[n], lefts[n], self._side, self._side)
             for target, patch in zip((hr[n], lr[n]), patches, strict=True):
                 if transposed[n]:
                     patch = cv2.transpose(patch)

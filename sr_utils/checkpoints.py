@@ -3,6 +3,7 @@
 Source of the file format: safetensors; foreign `.pth` files are read with `weights_only=True`.
 """
 
+import copy
 import hashlib
 import io
 import json
@@ -57,14 +58,9 @@ def export_onnx(model: nn.Module, path: Path | str) -> None:
     sizes = {"lr": {2: "height", 3: "width"}}
     lr = torch.rand(1, 3, 24, 32)
     program = torch.onnx.export(
-        model.cpu().eval(),
-        (lr,),
-        input_names=["lr"],
-        output_names=["sr"],
-        dynamic_shapes=sizes,
-        dynamo=True,
-        verbose=False,
-    )
+        copy.deepcopy(model).cpu().eval(), (lr,), input_names=["lr"], output_names=["sr"],
+        dynamic_shapes=sizes, dynamo=True, verbose=False,
+    )  # fmt: skip
     write_atomic(path, program.model_proto.SerializeToString())
 
 
@@ -123,25 +119,22 @@ def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
     networks = {}
     for path in sorted(Path(folder).glob("*.safetensors")):
         model, metadata = load_checkpoint(path)
-        steps = _steps_of_all_segments(metadata)
+        steps, story = 0, metadata
+        while story:
+            steps += story.get("config", {}).get("total_steps", 0)
+            story = story.get("initial_weights")
         networks[f"{model.label} · {steps:,} steps" if steps else path.stem] = model
     return networks
-
-
-def _steps_of_all_segments(metadata: Any) -> int:
-    if not isinstance(metadata, dict):  # "initial_weights" of a first segment
-        return 0
-    own = metadata.get("config", {}).get("total_steps", 0)
-    return own + _steps_of_all_segments(metadata.get("initial_weights"))
 
 
 def load_runs(folder: Path | str, *, beside: Config) -> dict[str, nn.Module]:
     """The best weights of the other runs of a config's profile, by network and digest: "EDSR · 4e5bdd0c"."""
     networks = {}
     for path in sorted(Path(folder).glob("*/best.safetensors")):
+        if path.parent.name == beside.run_name:
+            continue
         model, metadata = load_checkpoint(path)
-        same_profile = metadata.get("config", {}).get("profile") == beside.profile
-        if same_profile and path.parent.name != beside.run_name:
+        if metadata.get("config", {}).get("profile") == beside.profile:
             networks[f"{model.label} · {path.parent.name.split('_')[-1]}"] = model
     return networks
 
@@ -165,7 +158,8 @@ def _read_foreign(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if not isinstance(content, dict) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):
-        raise ValueError(f"{path}: expected a dictionary of tensors, got {type(content).__name__}.")
+        got = f"one of {list(content)[:5]}" if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path}: expected a dictionary of tensors, got {got}.")
     tensors = {str(name).removeprefix("module."): value.float() for name, value in content.items()}
     blocks = [int(found[1]) for name in tensors if (found := re.match(r"body\.(\d+)\.conv1\.", name))]
     num_blocks = 1 + max(blocks, default=-1)

@@ -1,9 +1,10 @@
 """Every choice of a run, as one frozen object."""
 
+import argparse
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 SCALE = 4
 PARAMETER_LIMIT = 1_821_085  # trainable parameters must stay below: 120 % of SRResNet's 1,517,571
@@ -101,27 +102,25 @@ class Config:
     """How many test images a complete hand-in has."""
 
     def __post_init__(self) -> None:
-        multiples = ("sub_image", "sub_image_step", "hr_patch_size")
-        shares = ("rgb_permutation", "blend", "blend_alpha", "mixup", "cutblur", "brightness_contrast")
-        counts = ("batch_size", "num_blocks", "total_steps", "restart_period")
-        periods = ("validate_every", "log_every", "save_every")
-        limits = ("gradient_clip", "min_learning_rate", "warmup_steps", "validation_images", "seed")
-        positive = ("learning_rate", "mixup_alpha", "init_gain")
         for names, expected, fits in (
-            (multiples, "a positive multiple of 4", lambda value: value >= SCALE and value % SCALE == 0),
-            (shares, "a number from 0 to 1", lambda value: 0 <= value <= 1),
-            ((*counts, *periods), "at least 1", lambda value: value >= 1),
-            (positive, "a positive number", lambda value: value > 0),
-            (limits, "at least 0", lambda value: value >= 0),
-            (("ema_decay",), "a number from 0 to below 1", lambda value: 0 <= value < 1),
-        ):
-            for name in names:
+            ("sub_image sub_image_step hr_patch_size", "a positive multiple of 4",
+             lambda value: value >= SCALE and value % SCALE == 0),
+            ("rgb_permutation blend blend_alpha mixup cutblur brightness_contrast", "a number from 0 to 1",
+             lambda value: 0 <= value <= 1),
+            ("batch_size num_blocks total_steps restart_period validate_every log_every save_every",
+             "at least 1", lambda value: value >= 1),
+            ("learning_rate mixup_alpha init_gain", "a positive number", lambda value: value > 0),
+            ("gradient_clip min_learning_rate warmup_steps validation_images seed", "at least 0",
+             lambda value: value >= 0),
+            ("ema_decay", "a number from 0 to below 1", lambda value: 0 <= value < 1),
+        ):  # fmt: skip
+            for name in names.split():
                 if not fits(getattr(self, name)):
                     raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}.")
-        for name, hint in get_type_hints(type(self)).items():
-            if get_args(hint) and getattr(self, name) not in get_args(hint):
-                expected = " or ".join(get_args(hint))
-                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)!r}.")
+        for field in fields(self):
+            choices, value = get_args(field.type), getattr(self, field.name)
+            if choices and value not in choices:
+                raise ValueError(f"{field.name}: expected {' or '.join(choices)}, got {value!r}.")
         if self.cutblur and not self.unshuffle_stem:
             raise ValueError("cutblur makes HR-sized inputs: set unshuffle_stem=True too, or cutblur=0.")
         if self.unshuffle_stem and self.network != "msrresnet":
@@ -149,8 +148,11 @@ class Config:
 
         So a field added later renames no run, if its default is what was done before.
         """
+        values = {  # 1 and 1.0 are one value
+            field.name: type(field.default)(getattr(self, field.name)) for field in fields(self)
+        }
         defaults = {field.name: field.default for field in fields(self)}
-        changed = sorted(asdict(self).items() - defaults.items())
+        changed = sorted(values.items() - defaults.items())
         digest = hashlib.sha256(json.dumps(changed).encode()).hexdigest()[:8]
         blocks = "" if self.network == "carn" else self.num_blocks
         return f"{self.network}{blocks}_{self.profile}_{digest}"
@@ -182,3 +184,22 @@ def configure(profile: str, **overrides: Any) -> Config:
         raise ValueError(f"PROFILE: expected {' or '.join(PROFILES)}, got {profile!r}.")
     given = {name: value for name, value in overrides.items() if value is not None}
     return replace(PROFILES[profile], **given)
+
+
+def parse_flags(
+    parser: argparse.ArgumentParser, *, profile: str
+) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """What a command was given, --profile (or `profile`) included, and those fields of the config that were.
+
+    Every field is a flag.
+    """
+    parser.add_argument("--profile", choices=PROFILES, default=profile)
+    for field in fields(Config)[1:]:
+        if isinstance(field.default, bool):
+            kind: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        else:
+            kind = {"type": type(field.default), "choices": get_args(field.type) or None}
+        parser.add_argument(f"--{field.name.replace('_', '-')}", default=None, **kind)
+    arguments = parser.parse_args()
+    values = {field.name: getattr(arguments, field.name) for field in fields(Config)[1:]}
+    return arguments, {name: value for name, value in values.items() if value is not None}

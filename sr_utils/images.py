@@ -93,7 +93,7 @@ def encode_png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
 
 
-def decode_png(data: bytes) -> np.ndarray:
+def decode_png(data: bytes) -> np.ndarray | None:
     """The uint8 (H, W, 3) RGB image of a PNG (or another file) in memory; None where it is damaged."""
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
@@ -134,7 +134,7 @@ def resize_bicubic(image: np.ndarray, scale: float, padding: str = "mirror") -> 
     padding, height before width, and rounding half up after each pass.
 
     Args:
-        image: uint8 (H, W, 3), or (H, W); ValueError for anything else.
+        image: uint8 (H, W, 3), or (H, W).
         scale: 0.25 or 4; H and W must be multiples of 4 to be reduced.
         padding: "mirror" repeats the image backwards beyond its border (newer MATLAB); "edge" repeats the
             border pixel, as the releases did that most published LR sets come from.

@@ -1,7 +1,7 @@
 """Sub-images of photo pairs in two LMDBs: complete and verified, or not there.
 
-A store is a folder with `HR_sub.lmdb`, `LRx4_sub.lmdb` and `store.json`. A sub-image is a crop of at most
-480×480 HR pixels: large enough for many patches, small enough that a patch touches little of the map.
+A store is a folder with `HR_sub.lmdb`, `LRx4_sub.lmdb` and `store.json`. A sub-image is a crop, by
+default of 480×480 HR pixels: enough for many patches, and a patch of it touches little of the map.
 """
 
 import hashlib
@@ -36,15 +36,9 @@ def window_starts(side: int, size: int, step: int) -> list[int]:
 
 
 def build_store(
-    pairs: Sequence[sources.Pair],
-    folder: Path | str,
-    *,
-    codec: str = "raw",
-    sub_image: int = 480,
-    step: int = 240,
-    smallest: int = SCALE,
-    skip_small: bool = False,
-) -> Store:
+    pairs: Sequence[sources.Pair], folder: Path | str, *, codec: str = "raw", sub_image: int = 480,
+    step: int = 240, smallest: int = SCALE, skip_small: bool = False,
+) -> Store:  # fmt: skip
     """Cut photos into sub-images and write them, HR and LR, in one pass; an up-to-date store is left alone.
 
     Args:
@@ -65,11 +59,16 @@ def build_store(
     pairs = [sources.Pair(*pair) for pair in pairs]
     planned = _plan(pairs, sub_image, step, smallest, skip_small)
     recipe = {"version": VERSION, "codec": codec, "sub_image": sub_image, "step": step, "smallest": smallest}
+    recipe["reduced_copies"] = any(pair.reduced_to < 1 for pair in pairs)
     recipe["sources"] = _source_digest(pairs)
     with suppress(FileNotFoundError, ValueError):  # none there, or a damaged one: both are built anew
         store = open_store(folder)
         if recipe.items() <= store.description.items():
             return store
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "store.json").exists():
+        raise ValueError(
+            f"{folder} holds other files, which a store would replace. Delete it, or name another."
+        )
     _require_space(folder, [photo for _, photo in planned], codec)
     with swapped_in(folder) as building:
         _write(planned, building, recipe | {"skipped": len(pairs) - len(planned)})
@@ -139,7 +138,7 @@ def _require_space(folder: Path, photos: list[Photo], codec: str) -> None:
     if free < needed:
         raise OSError(
             f"{folder} needs {needed / 1e9:.2f} GB, but only {free / 1e9:.2f} GB are free. "
-            "Make space, or give sub_image_step=352 (instead of 240) or codec='png' to every configure(…)."
+            "Make space, or set sub_image_step=352 (it is 240) or codec='png' (CHANGES in the notebooks)."
         )
 
 

@@ -37,7 +37,7 @@ class Run:
             raise ValueError(f"batch_size: expected a multiple of {processes}, got {config.batch_size}.")
         self.device = choose_device(config.precision)
         model, self.initial_weights = checkpoints.start_network(config, paths)
-        self.val_pairs = sources.find_split(config, paths, "val")[: config.validation_images or None]
+        self.val_pairs = sources.find_split(config, paths, "val")
         store = open_store(paths.store(config.profile))
         _require_same(store.description, config)
         self.fingerprint: str = store.description["fingerprint"]
@@ -65,14 +65,16 @@ class Run:
                 (self.folder / name).unlink(missing_ok=True)
         resumes = (self.folder / "state.pt").exists() and not fresh
         seconds = self._resume() if resumes else 0.0
-        steps = self.group.total(torch.tensor(float(self.step), device=self.device.device))
+        steps = self.group.total(torch.tensor(self.step, device=self.device.device))
         if steps != self.step * self.group.size:
             raise ValueError(f"The processes found different states: {self.folder} must be shared by all.")
         if self.group.rank == 0:
             kept = [record for record in read_log(self.folder) if record["step"] <= self.step]
             for path in self.folder.glob(".*.*[0-9]"):  # what a killed run was writing
                 path.unlink()
-            images.write_atomic(self.folder / "log.jsonl", "".join(map(_line, kept)))
+            images.write_atomic(
+                self.folder / "log.jsonl", "".join(json.dumps(record) + "\n" for record in kept)
+            )
         self.resumed = self.step, seconds
         self._began = time.perf_counter() - seconds
 
@@ -112,22 +114,22 @@ class Run:
         if in_a_row >= PATIENCE:
             raise FloatingPointError(
                 f"The gradient was not finite for {in_a_row} steps in a row (step {self.step}). Lower the "
-                "learning_rate, set gradient_clip=1, or precision='float32'; the last saved state is kept."
+                "learning_rate, set gradient_clip=1, or precision='float32', which is a new run."
             )
         self.losses.zero_()
         if self.group.rank:
             return record
         began = time.perf_counter()
         if validate:
-            record |= self._validate()
+            record |= self._validate(record["seconds"])
         with (self.folder / "log.jsonl").open("a") as file:
-            file.write(_line(record))
+            file.write(json.dumps(record) + "\n")
         if on_log:
             on_log(record)
         self._began += time.perf_counter() - began  # validation and drawing do not count as training time
         return record
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, seconds: float) -> dict[str, float]:
         candidates = {"trained": self.model} | ({"ema": self.ema.module} if self.config.ema_decay else {})
         record = {}
         for kind, model in candidates.items():
@@ -135,20 +137,22 @@ class Run:
             record[f"val_psnr_{kind}"] = mean = sum(per_image.values()) / len(per_image)
             if mean > self.best:
                 self.best = mean
-                self._save_weights("best", model, kind, per_image)
+                self._save_weights("best", model, kind, per_image, seconds)
             if self.step == self.config.total_steps:
-                self._save_weights("last", model, kind, per_image)
+                self._save_weights("last", model, kind, per_image, seconds)
         self.model.train()
         return record
 
-    def _save_weights(self, name: str, model: nn.Module, kind: str, per_image: dict[str, float]) -> None:
+    def _save_weights(
+        self, name: str, model: nn.Module, kind: str, per_image: dict[str, float], seconds: float
+    ) -> None:  # fmt: skip
         story = {
             "step": self.step,
             "weights": kind,
             "val_psnr_rgb_border4": per_image,
             "config": asdict(self.config),
             "data_fingerprint": self.fingerprint,
-            "training_seconds": time.perf_counter() - self._began,
+            "training_seconds": seconds,
             "initial_weights": self.initial_weights,
             "ensemble": False,
         }
@@ -183,8 +187,8 @@ class Run:
 
 def _require_same(description: dict[str, Any], config: Config) -> None:
     """A run's own account of its sub-images must be true; foreign LMDBs (no build id) tell nothing."""
-    for name, key in (("codec", "codec"), ("sub_image", "sub_image"), ("sub_image_step", "step")):
-        wanted = getattr(config, name)
+    for name in ("codec", "sub_image", "sub_image_step", "reduced_copies"):
+        wanted, key = getattr(config, name), "step" if name == "sub_image_step" else name
         if description["build_id"] and description.get(key, wanted) != wanted:
             raise ValueError(
                 f"{name}: expected {wanted}, but the store has {description[key]}. "
@@ -208,7 +212,3 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     path = folder / "log.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]  # a kill can leave half a line
-
-
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record) + "\n"

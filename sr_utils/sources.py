@@ -42,8 +42,8 @@ def list_images(folder: Path | str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder. Name yours in Paths, or put the images there.")
-    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in images.SUFFIXES]
-    found = [path for path in found if not path.name.startswith(".")]
+    visible = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    found = [path for path in visible if path.suffix.lower() in images.SUFFIXES]
     if not found:
         raise FileNotFoundError(f"{folder} holds no image (expected {', '.join(sorted(images.SUFFIXES))}).")
     for path in found:
@@ -117,9 +117,11 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> list[Pair]:
     """The photos of a split: the folders in `paths`, else the profile's own; then any reduced copies."""
     pairs = _find_photos(config, paths, split)
+    if split == "val":
+        return pairs[: config.validation_images or None]
     copies = [
         Pair(f"{pair.name}_{share:g}".replace(".", ""), pair.hr, None, share)
-        for share in (REDUCED_TO if split == "train" and config.reduced_copies else ())
+        for share in (REDUCED_TO if config.reduced_copies else ())
         for pair in pairs
     ]
     return pairs + copies

@@ -26,7 +26,7 @@ class Photo(NamedTuple):
     """The sub-images of one photo."""
 
     name: str
-    height: int  # of its HR windows: min(side, 480)
+    height: int  # of its HR windows: min(side, sub_image)
     width: int
     windows: dict[str, tuple[int, int] | None]  # ASCII key (`0001_s001`, …) → top left in HR pixels, if known
     checksums: list[list[int]]  # XXH3 of each HR value, then of each LR value
@@ -47,13 +47,13 @@ def open_store(folder: Path | str) -> "Store":
 
     FileNotFoundError if there is none; ValueError if it is damaged, incomplete, or of another version.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     recover(folder)
     description = _read_description(folder)
-    store = _OPEN.get(folder.resolve())
+    store = _OPEN.get(folder)
     if store is None or not store._transactions or store.description != description:
         close_open(folder)  # another process has rebuilt it
-        store = _OPEN[folder.resolve()] = Store(folder, description)
+        store = _OPEN[folder] = Store(folder, description)
     return store
 
 
@@ -65,14 +65,14 @@ class Store:
         self.photos = [Photo(**photo) for photo in description["photos"]]
         self.keys = [key.encode() for photo in self.photos for key in photo.windows]
         self.sizes = np.array([(photo.height, photo.width) for photo in self.photos for _ in photo.windows])
-        self._lock = threading.Lock()
         self._open()
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def _open(self) -> None:
-        self._pid, self._environments, self._transactions = os.getpid(), [], []
+        self._pid, self._lock = os.getpid(), threading.Lock()  # after a fork, the parent's may be taken
+        self._environments, self._transactions = [], []
         try:
             for side, size in self.description["bytes"].items():
                 self._open_side(self.folder / side, size)
@@ -89,15 +89,16 @@ class Store:
             environment = lmdb.open(
                 str(place), readonly=True, lock=False, readahead=False, meminit=False, max_spare_txns=0
             )
+            self._environments.append(environment)
+            transaction = environment.begin(buffers=True)
+            self._transactions.append(transaction)
+            build = bytes(transaction.get(BUILD_KEY, b""))
+            entries = environment.stat()["entries"] - (build != b"")
         except lmdb.Error as error:
-            raise ValueError(f"{place} cannot be opened ({error}). {_REBUILD}") from None
-        self._environments.append(environment)
-        transaction = environment.begin(buffers=True)
-        self._transactions.append(transaction)
-        build, expected_build = bytes(transaction.get(BUILD_KEY, b"")), self.description["build_id"].encode()
+            raise ValueError(f"{place} cannot be read ({error}). {_REBUILD}") from None
+        expected_build = self.description["build_id"].encode()
         if expected_build and build != expected_build:
             raise ValueError(f"{place} belongs to another build than its store.json. {_REBUILD}")
-        entries = environment.stat()["entries"] - (build != b"")
         if entries != len(self):
             raise ValueError(f"{place}: expected {len(self)} sub-images, got {entries}. {_REBUILD}")
 
@@ -121,10 +122,13 @@ class Store:
                 raise ValueError(f"{self.folder} was closed or rebuilt. Open it again with open_store.")
             for transaction, scale in zip(self._transactions, (SCALE, 1), strict=True):
                 value = transaction.get(self.keys[index])
-                if self.description["codec"] == "raw":
+                if value is not None and self.description["codec"] == "raw":
                     image = np.frombuffer(value, np.uint8).reshape(*self.sizes[index] * scale // SCALE, 3)
                 else:
-                    image = images.decode_png(value)
+                    image = None if value is None else images.decode_png(value)
+                if image is None:  # in foreign LMDBs: our own were read back when they were written
+                    key = self.keys[index].decode()
+                    raise ValueError(f"{self.folder}: sub-image {key} is missing or damaged. Build it again.")
                 rows = slice(top * scale, (top + height) * scale)
                 patches.append(image[rows, left * scale : (left + width) * scale].copy())
         return patches
@@ -135,7 +139,7 @@ class Store:
         return self.read_patch(index, 0, 0, height, width)
 
     def __reduce__(self) -> tuple:
-        return _unpickle, (self.folder.resolve(), self.description["fingerprint"])
+        return _unpickle, (self.folder, self.description["fingerprint"])
 
 
 def _unpickle(folder: Path, fingerprint: str) -> Store:

@@ -6,7 +6,7 @@ The swap is: old → `<folder>.old`, new → `<folder>`, `.old` deleted. `recove
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,11 +18,11 @@ CLAIM = "builder"  # file in the building folder that says which process works t
 def swapped_in(folder: Path) -> Iterator[Path]:
     """The building folder, to be filled; it takes the place of `folder` if the block ends without an error.
 
-    What a killed builder left is removed first. Raises RuntimeError while another builder is at work.
+    What a killed builder left is removed first. Raises OSError while another builder is at work.
     """
     building, old = _beside(folder)
     if pid := _living_builder(building):
-        raise RuntimeError(f"{folder} is being built by process {pid}. Wait for it, or end it.")
+        raise OSError(f"{folder} is being built by process {pid}. Wait for it, or end it.")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     (building / CLAIM).write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
@@ -45,7 +45,8 @@ def recover(folder: Path) -> None:
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
         else:
-            old.rename(folder)
+            with suppress(FileNotFoundError):  # another process has just done it
+                old.rename(folder)
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from itertools import product
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -51,7 +51,7 @@ def iterate_tiles(
             yield from _one_tile(model, image, device, waiting[0], overlap or 0)
         except torch.OutOfMemoryError:
             side = min(side, max(height, width)) // 2
-            if side < 16:
+            if side < 16 or overlap is None:  # without an overlap, tiles would show
                 raise
             print(f"out of GPU memory: going on with tiles of {side} LR pixels")
             waiting = [part for box in waiting for part in _cut(box, side)]
@@ -64,10 +64,7 @@ def _cut(box: Box, side: int) -> list[Box]:
     top, left, bottom, right = box
     rows = np.linspace(top, bottom, -(-(bottom - top) // side) + 1).astype(int).tolist()
     columns = np.linspace(left, right, -(-(right - left) // side) + 1).astype(int).tolist()
-    return [
-        (*corner, *end)
-        for corner, end in zip(product(rows[:-1], columns[:-1]), product(rows[1:], columns[1:]), strict=True)
-    ]
+    return [(top, left, bottom, right) for top, bottom in pairwise(rows) for left, right in pairwise(columns)]
 
 
 def _one_tile(

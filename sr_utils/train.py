@@ -10,16 +10,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from tqdm import tqdm
 
 from sr_utils import images
 from sr_utils.ahead import ahead
 from sr_utils.augment import augment
-from sr_utils.config import FULL, PROFILES, Config, configure
+from sr_utils.config import Config, configure, parse_flags
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.recipe import LOSSES
@@ -123,22 +122,12 @@ def _interrupt_flag() -> Iterator[threading.Event]:
 def main() -> None:
     """Train without a notebook; every field of the config is a flag."""
     parser = argparse.ArgumentParser("python -m sr_utils.train", description=main.__doc__, allow_abbrev=False)
-    parser.add_argument("--profile", choices=PROFILES, default="full")
     parser.add_argument("--root", type=Path, help="project folder (default: the one around this folder)")
     parser.add_argument("--fresh", action="store_true", help="start afresh instead of going on")
-    for field in fields(Config)[1:]:
-        default = getattr(FULL, field.name)
-        flag = (
-            {"action": argparse.BooleanOptionalAction}
-            if isinstance(default, bool)
-            else {"type": type(default)}
-        )
-        choices = {"choices": get_args(field.type)} if get_args(field.type) else {}
-        parser.add_argument(f"--{field.name.replace('_', '-')}", default=None, **flag, **choices)
-    flags = vars(parser.parse_args())
-    profile, root, fresh = (flags.pop(name) for name in ("profile", "root", "fresh"))
+    arguments, given = parse_flags(parser, profile="full")
     try:
-        folder = train(configure(profile, **flags), Paths.find(root), fresh=fresh)
+        config = configure(arguments.profile, **given)
+        folder = train(config, Paths.find(arguments.root), fresh=arguments.fresh)
     except (ValueError, OSError, FloatingPointError) as error:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:

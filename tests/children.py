@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 
 NOTEBOOK_STEPS = 20  # of training, where the notebooks are executed
+NOTEBOOK_CHANGES = {"log_every": 5}  # carried by all notebooks
 
 
 def run_child(begun, function: Callable, arguments: tuple) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch._dynamo  # before `_on_the_cpu`: while it is imported, it wants the real functions
-from children import NOTEBOOK_STEPS, run_child
+from children import NOTEBOOK_CHANGES, NOTEBOOK_STEPS, run_child
 
 from sr_utils import images, submission
 from sr_utils.lmdb_store import build_store
@@ -144,6 +144,7 @@ def executed_project(tmp_path_factory):
         str(NOTEBOOK_STEPS),
         "--root",
         root,
+        *(f"--{name.replace('_', '-')}={value}" for name, value in NOTEBOOK_CHANGES.items()),
     ]
     done = subprocess.run([*command, "--no-download"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -167,7 +167,7 @@ def test_unknown_metadata_is_told(tmp_path: Path, metadata: dict, told: str) -> 
         (CARN(features=4).state_dict(), "unknown network.*entry.weight"),
         ({"weight": torch.zeros(3)}, "unknown network.*weight"),
         ({"body.first.conv1.weight": torch.zeros(3)}, "unknown network.*body.first"),
-        ({"step": 3, "params_": {}}, "expected a dictionary of tensors"),
+        ({"step": 3, "params_": {}}, r"expected a dictionary of tensors, got one of \['step', 'params_'\]"),
         ([torch.zeros(3)], "expected a dictionary of tensors, got list"),
         ({3: torch.zeros(3)}, r"m\.pth"),
         ({}, "unknown network"),

@@ -47,6 +47,10 @@ def test_run_name_changes_with_every_field() -> None:
         names.add(replace(base, **{field.name: _other(field.name, getattr(base, field.name))}).run_name)
     assert len(names) == len(fields(Config)) - 1 + 2  # cutblur is tried with its stem
     assert replace(base).run_name == base.run_name
+    assert (
+        replace(base, gradient_clip=2, blend=0).run_name
+        == replace(base, gradient_clip=2.0, blend=0.0).run_name
+    )
 
 
 def test_run_names_are_readable_and_fit_for_folders() -> None:

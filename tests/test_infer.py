@@ -183,6 +183,8 @@ def test_tiles_shrink_where_the_memory_ends(make_photo, capsys) -> None:
     assert max(model.widths) == 20
     with pytest.raises(torch.OutOfMemoryError):
         super_resolve(SmallMemory(), photo, tile=64, overlap=10)
+    with pytest.raises(torch.OutOfMemoryError):  # no tiles without an overlap, they would show
+        super_resolve(SmallMemory(), photo, tile=None)
 
 
 def test_self_ensemble_is_the_mean_of_eight(model, make_photo) -> None:

@@ -286,7 +286,7 @@ def test_a_living_builder_is_respected_and_a_dead_one_is_not(tmp_path: Path, mak
     building.mkdir()
     created = psutil.Process(os.getppid()).create_time()
     (building / "builder").write_text(f"{os.getppid()} {created!r}")
-    with pytest.raises(RuntimeError, match=f"being built by process {os.getppid()}"):
+    with pytest.raises(OSError, match=f"being built by process {os.getppid()}"):
         build_store(pairs, tmp_path / "store")
     assert (building / "builder").exists() and not (tmp_path / "store").exists()
     (building / "builder").write_text(f"{os.getppid()} {created - 1000!r}")  # its number was given again
@@ -303,6 +303,7 @@ def _edit(path: Path, **changed: object) -> None:
         ("truncated HR", r"HR_sub\.lmdb: expected \d+ bytes"),
         ("truncated LR", r"LRx4_sub\.lmdb: expected \d+ bytes"),
         ("same size, other content", r"HR_sub\.lmdb"),
+        ("same size, lost pages", r"HR_sub\.lmdb cannot be read"),
         ("version", "expected version 2, got 1"),
         ("other LR", "LRx4_sub.lmdb belongs to another build"),
         ("count", r"HR_sub\.lmdb: expected \d+ sub-images, got \d+"),
@@ -326,7 +327,8 @@ def test_damaged_stores_are_refused_and_built_anew(
         path = data[SIDES[damage.endswith("LR")]]
         os.truncate(path, path.stat().st_size // 2)
     elif damage.startswith("same size"):
-        data[SIDES[0]].write_bytes(bytes(data[SIDES[0]].stat().st_size))
+        whole, kept = data[SIDES[0]].read_bytes(), 2 * 4096 if "pages" in damage else 0
+        data[SIDES[0]].write_bytes(whole[:kept] + bytes(len(whole) - kept))
     elif damage == "version":
         _edit(description, version=1)
     elif damage == "other LR":
@@ -425,6 +427,28 @@ def foreign(tmp_path):
         lines = [f"{key}.png ({shape[0]},{shape[1]},3) 1\n" for key in photos]
         (tmp_path / folder / "meta_info.txt").write_text("".join(lines))
     return tmp_path, photos
+
+
+def test_no_folder_of_other_files_is_replaced(foreign, photo_folder, make_photo) -> None:
+    photos = photo_folder("photos", {"a.png": (48, 40)})
+    for folder in (photos, foreign[0] / "DIV2K_train_HR_sub.lmdb", foreign[0]):
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(ValueError, match="holds other files, which a store would replace"):
+            build_store([("a", make_photo(48, 40), None)], folder)
+        assert sorted(folder.rglob("*")) == before
+
+
+def test_a_foreign_sub_image_that_is_missing_or_damaged_is_named(foreign) -> None:
+    for value in (None, b"no PNG"):
+        with (
+            lmdb.open(str(foreign[0] / "DIV2K_train_HR_sub.lmdb"), map_size=2**24) as environment,
+            environment.begin(write=True) as transaction,
+        ):
+            transaction.delete(b"0001_s001")
+            transaction.put(b"0001_s001" if value else b"0001_s001.png", value or b"")
+            transaction.delete(b"0001_s001.png") if value else None
+        with pytest.raises(ValueError, match="sub-image 0001_s001 is missing or damaged"):
+            open_store(foreign[0]).read(1)
 
 
 def test_lmdbs_of_other_tools_are_read(foreign):

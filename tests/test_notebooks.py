@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from children import NOTEBOOK_CHANGES as CHANGES
 from children import NOTEBOOK_STEPS as STEPS
 from nbclient import NotebookClient
 from pypdf import PdfReader, PdfWriter
@@ -78,7 +79,7 @@ def test_report_is_a4_within_five_pages_and_tells_the_parameters(executed_projec
 def test_missing_input_of_the_report_names_its_notebook(executed_project, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(executed_project[0], root)
-    config = configure("demo", total_steps=STEPS)
+    config = configure("demo", total_steps=STEPS, **CHANGES)
     for name, notebook in (
         ("test.json", "04_infer_test_set"),
         ("validation.json", "05_compare_models"),
@@ -206,7 +207,9 @@ def test_a_folder_that_is_no_hand_in_is_told(executed_project, tmp_path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_can_be_run_again(executed_project, path):
     notebook = nbformat.read(path, 4)
-    values = f"\nSTEPS = {STEPS}\nROOT = {str(executed_project[0])!r}\nDOWNLOAD_SET5 = False"
+    values = (
+        f"\nSTEPS = {STEPS}\nCHANGES = {CHANGES}\nROOT = {str(executed_project[0])!r}\nDOWNLOAD_SET5 = False"
+    )
     doubled = []
     for cell in code_cells(notebook):
         if "parameters" in cell.metadata.get("tags", []):
@@ -220,13 +223,13 @@ def test_every_cell_can_be_run_again(executed_project, path):
 def test_notebook_03_draws_the_log_of_a_run_that_trains_elsewhere(executed_project, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(executed_project[0], root)
-    run = Paths(root).run(configure("demo", total_steps=STEPS).run_name)
+    run = Paths(root).run(configure("demo", total_steps=STEPS, **CHANGES).run_name)
     lines = (run / "log.jsonl").read_text().splitlines(keepends=True)
     (run / "log.jsonl").write_text("".join(lines[:-1]))  # not yet at its end
     (run / "state.pt").unlink()
     notebook = nbformat.read(REPOSITORY / "notebooks" / "03_train.ipynb", 4)
     cell = next(c for c in code_cells(notebook) if "parameters" in c.metadata.get("tags", []))
-    cell.source += f"\nSTEPS = {STEPS}\nROOT = {str(root)!r}\nTRAIN = False"
+    cell.source += f"\nSTEPS = {STEPS}\nCHANGES = {CHANGES}\nROOT = {str(root)!r}\nTRAIN = False"
     NotebookClient(notebook, timeout=200, kernel_name="python3").execute(cwd=str(root))
     assert (
         not (run / "state.pt").exists()

@@ -414,6 +414,8 @@ def test_a_damaged_state_is_told(project: Paths) -> None:
 def test_a_store_of_another_recipe_is_told(project: Paths) -> None:
     with pytest.raises(ValueError, match=r"sub_image_step: expected 32, but the store has 16.*notebook 01"):
         train(replace(TINY, sub_image_step=32), project)
+    with pytest.raises(ValueError, match="reduced_copies: expected True, but the store has False"):
+        train(replace(TINY, reduced_copies=True), project)
 
 
 def test_a_missing_store_names_its_notebook(tmp_path: Path, photo_folder) -> None:

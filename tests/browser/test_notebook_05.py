@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from children import NOTEBOOK_STEPS
+from children import NOTEBOOK_CHANGES, NOTEBOOK_STEPS
 from test_compare_browser import View
 
 from sr_utils import images, sources
@@ -26,14 +26,15 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     root, _ = executed_project
     notebook = nbformat.read(NOTEBOOK, 4)
     parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-    parameters.source += f"\nSTEPS = {NOTEBOOK_STEPS}\nROOT = {str(root)!r}\nDOWNLOAD_SET5 = False"
+    parameters.source += f"\nSTEPS = {NOTEBOOK_STEPS}\nCHANGES = {NOTEBOOK_CHANGES}\nROOT = {str(root)!r}"
+    parameters.source += "\nDOWNLOAD_SET5 = False"
     nbformat.write(notebook, tmp_path / NOTEBOOK.name)
     shutil.copytree(ROOT / "report" / "figures", lab[1].parent / "report" / "figures")
     page = open_notebook(tmp_path / NOTEBOOK.name)
     picture = page.locator(".jp-RenderedMarkdown img").first
     assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 300
     view = View(page)
-    config, paths = configure("demo", total_steps=NOTEBOOK_STEPS), Paths(root)
+    config, paths = configure("demo", total_steps=NOTEBOOK_STEPS, **NOTEBOOK_CHANGES), Paths(root)
     assert view.chosen("image") in ("astronaut", "butterfly")  # the latter with Set5 below SR_DATA
 
     model, _ = load_checkpoint(paths.run(config.run_name) / "best.safetensors")
