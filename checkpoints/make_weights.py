@@ -76,9 +76,9 @@ def measure(paths: Paths) -> None:
         pairs = {pair.name: sources.read_pair(pair) for pair in found}
         table = evaluate({key: hr for key, (hr, _) in pairs.items()}, enlarge_with(networks, pairs))
         tables.append(summarize(table).reset_index().assign(photos=name))
-    results = pd.concat(tables).set_index(["photos", "method"]).round(3)
-    images.write_atomic(HERE / "results.csv", results.to_csv())
-    rows = results.reset_index()
+    results = pd.concat(tables).set_index(["photos", "method"])
+    images.write_atomic(HERE / "results.csv", results.to_csv(float_format="%.3f"))
+    rows = results.map("{:.3f}".format).reset_index()
     lines = [list(rows.columns), ["---"] * len(rows.columns), *rows.to_numpy().tolist()]
     text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
     card = (HERE / "README.md").read_text(encoding="utf-8")

@@ -97,9 +97,10 @@ def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
         steps.plot([point["step"] for point in curve], gains, color=ink)
     time.set(xlabel="minutes of training", ylabel="best gain over bicubic in dB\n(RGB, border 4)")
     steps.set(xlabel="steps")
-    for axes in (time, steps):
+    for axes, ticks in ((time, (0.5, 1, 2, 5, 10, 20, 40)), (steps, (50, 100, 200, 400, 1000))):
         axes.set(ylim=(0, None), xscale="log")
-        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.minorticks_off()
     figure.legend(loc="outside upper center", ncols=2, fontsize=7, frameon=False)
     return figure
 

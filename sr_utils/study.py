@@ -67,8 +67,8 @@ CLAIMS = {
     "MSE": ("MSE is worse than L1", "hurts"),
     "CutBlur": ("CutBlur does not help", "no gain"),
     "brightness and contrast": ("brightness and contrast do not help", "no gain"),
-    "EDSR, equal steps": ("EDSR is not better", "no gain"),
-    "CARN, equal steps": ("CARN is not better", "no gain"),
+    "EDSR, equal steps": ("EDSR is not better at equal steps", "no gain"),
+    "CARN, equal steps": ("CARN is not better at equal steps", "no gain"),
 }
 COLUMNS = ["photo", "psnr", "arm", "seed", "steps", "run", "data", "seconds"]  # of bench/ablations.csv
 NEGLIGIBLE = 0.03  # dB, the gain that the challenge's author reported
@@ -127,8 +127,19 @@ def compare_arms(table: pd.DataFrame) -> pd.DataFrame:
         verdict = "helps" if low > 0 else "hurts" if high < 0 else "not decidable"
         verdict = verdict if len(gain) > 1 else "not decidable"
         steps = table.loc[table["arm"] == arm, "steps"].iloc[0]
-        rows.append((arm, other, steps, gain.mean(), low, high, len(gain), verdict))
-    columns = ["arm", "against", "steps", "gain in dB", "from", "to", "seeds", "at this budget"]
+        median = np.median(gain.mean(axis=0))
+        rows.append((arm, other, steps, gain.mean(), low, high, median, len(gain), verdict))
+    columns = [
+        "arm",
+        "against",
+        "steps",
+        "gain in dB",
+        "from",
+        "to",
+        "median photo",
+        "seeds",
+        "at this budget",
+    ]
     return pd.DataFrame(rows, columns=columns).set_index("arm")
 
 

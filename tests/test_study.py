@@ -57,6 +57,8 @@ def test_gains_and_their_intervals() -> None:
     assert row[["gain in dB", "from", "to"]].to_list() == pytest.approx([0.03] * 3)
     assert (row["at this budget"], row["seeds"]) == ("helps", 3)
     assert result.loc["Blend", "at this budget"] == "hurts"
+    medians = np.median((noise[1] - 0.1).mean(axis=0))
+    assert result.loc["Blend", "median photo"] == pytest.approx(medians)
     assert result.loc["MSE", "at this budget"] == "not decidable"
     assert result.loc["MSE", "from"] < result.loc["MSE", "gain in dB"] < result.loc["MSE", "to"]
     assert result.loc["CutBlur", "against"] == "19 blocks behind the stem"
@@ -84,8 +86,8 @@ def test_claims_are_judged_by_the_interval_and_only_where_the_arm_was_run() -> N
         "RGB permutation helps": "contradicted",
         "MSE is worse than L1": "confirmed",
         "brightness and contrast do not help": "confirmed",
-        "EDSR is not better": "contradicted",
-        "CARN is not better": "not decidable",
+        "EDSR is not better at equal steps": "contradicted",
+        "CARN is not better at equal steps": "not decidable",
     }
     assert claims["dB here"].str.match(r"[+−]0\.\d{3} \([+−]0\.\d{3} to [+−]0\.\d{3}\)$").all()
     assert CLAIMS.keys() <= ARMS.keys()

@@ -119,4 +119,4 @@ def test_the_cards_table_is_that_of_the_shipped_files(
     )
     assert np.abs(again - told).to_numpy().max() < 0.005  # other processors round otherwise
     for (photos, method), row in told.iterrows():
-        assert f"| {photos} | {method} | {row.iloc[0]} |" in (CHECKPOINTS / "README.md").read_text()
+        assert f"| {photos} | {method} | {row.iloc[0]:.3f} |" in (CHECKPOINTS / "README.md").read_text()
