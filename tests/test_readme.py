@@ -13,20 +13,21 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^python ((?:-m )?[\w./]+)", README, re.M)
 
 
-def test_relative_links_exist():
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README) + re.findall(
-        r"src=\"(?!https?:)([^\"]+)\"", README
-    )
-    assert len(links) > 5
+PAGES = sorted([REPOSITORY / "README.md", *REPOSITORY.glob("[bcd]*/README.md")])  # bench, checkpoints, data
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_relative_links_and_their_headings_exist(page: Path):
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", text) + re.findall(r"src=\"(?!https?:)([^\"]+)\"", text)
+    assert links
     for link in links:
-        assert (REPOSITORY / link).exists(), link
-
-
-def test_links_inside_the_page_exist():
-    headings = re.findall(r"^#+ (.+)$", README, re.M)
-    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    for link in re.findall(r"\]\(#([^)]+)\)", README):
-        assert link in anchors
+        file, _, heading = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.M)
+            assert heading in {re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-") for name in headings}
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
