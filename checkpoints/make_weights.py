@@ -35,10 +35,16 @@ RECIPES = {  # segments: each begins with the best weights of the one before
 BETTER = 0.03  # dB on the held-aside photos, below which a shipped file is left alone
 
 
-def make(name: str, paths: Paths) -> None:
-    """Train (or go on), and ship the best weights in half precision if they are better than what is there."""
-    initial, target = "", HERE / f"{name}.safetensors"
-    for segment in RECIPES[name]:
+def make(name: str, paths: Paths, *, last: bool = False) -> None:
+    """Train (or go on), and ship the best weights in half precision if they are better than what is there.
+
+    Args:
+        last: train the last segment alone, from the shipped file.
+    """
+    initial, target, segments = "", HERE / f"{name}.safetensors", RECIPES[name]
+    if last:
+        initial, segments = target.relative_to(paths.root).as_posix(), segments[-1:]
+    for segment in segments:
         config = replace(segment, initial_weights=initial)
         build_split(config, paths)
         best = train(config, paths) / "best.safetensors"
@@ -91,10 +97,11 @@ def main() -> None:
     """Train one network, or measure all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("name", nargs="?", choices=RECIPES)
+    parser.add_argument("--last", action="store_true", help="only the last segment, from the shipped file")
     arguments = parser.parse_args()
     paths = Paths(HERE.parent)
     if arguments.name:
-        make(arguments.name, paths)
+        make(arguments.name, paths, last=arguments.last)
     measure(paths)
 
 

@@ -53,7 +53,7 @@ def make_weights(tmp_path: Path, monkeypatch, photo_folder):
 
 
 def test_a_network_is_made_measured_and_replaced_only_by_a_better_one(
-    make_weights, tmp_path: Path, capsys
+    make_weights, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     paths = Paths(tmp_path / "project")
     make_weights.make("tiny", paths)
@@ -65,6 +65,12 @@ def test_a_network_is_made_measured_and_replaced_only_by_a_better_one(
     assert "wrote tiny.safetensors" in capsys.readouterr().out
     make_weights.make("tiny", paths)  # equal: not better by 0.03 dB
     assert shipped.read_bytes() == content and "wrote" not in capsys.readouterr().out
+    third = replace(make_weights.RECIPES["tiny"][0], learning_rate=1e-5)
+    monkeypatch.setattr(make_weights, "RECIPES", {"tiny": (*make_weights.RECIPES["tiny"], third)})
+    monkeypatch.setattr(make_weights, "BETTER", -99)
+    make_weights.make("tiny", paths, last=True)
+    _, longer = checkpoints.load_checkpoint(shipped)
+    assert longer["config"]["learning_rate"] == 1e-5 and longer["initial_weights"] == story
     make_weights.measure(paths)
     card = (shipped.parent / "README.md").read_text()
     assert card.startswith("before\n<!-- results -->\n| photos | method | PSNR dB (RGB, border 4)")
