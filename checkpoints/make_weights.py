@@ -25,8 +25,11 @@ from sr_utils.train import train
 HERE = Path(__file__).parent
 FIRST = replace(OPEN, rgb_permutation=0.5)  # the recipe before the study
 EQUAL = replace(FIRST, total_steps=2000, warmup_steps=100, ema_decay=0.995)
+LARGER = replace(  # patches, and reduced copies of the photos
+    FIRST, reduced_copies=True, hr_patch_size=192, batch_size=8, learning_rate=1e-3, total_steps=6500, seed=1
+)
 RECIPES = {  # segments: each begins with the best weights of the one before
-    "msrresnet20_open": (replace(FIRST, total_steps=4000, ema_decay=0.997),),
+    "msrresnet20_open": (replace(FIRST, total_steps=4000, ema_decay=0.997), LARGER),
     "msrresnet20_2000": (EQUAL,),
     "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
     "edsr_2000": (replace(EQUAL, network="edsr", num_blocks=16),),
