@@ -166,6 +166,9 @@ def test_reduced_copies_join_the_training_photos_alone(photo_folder, tmp_path: P
     flat = np.full((40, 40, 3), 77, np.uint8)
     assert (images.reduce(flat, 0.6) == 77).all()  # brightness stays
     assert [pair.name for pair in find_split(config, paths, "val")] == ["a", "b"]
+    first = configure("full", reduced_copies=True, validation_images=1)  # the same ones for every notebook
+    assert [pair.name for pair in find_split(first, paths, "val")] == ["a"]
+    assert len(find_split(first, paths, "train")) == 6
 
 
 def test_full_profile_reads_mini_div2k(photo_folder, tmp_path: Path) -> None:
