@@ -15,7 +15,7 @@ import measure
 import numpy as np
 import torch
 
-from sr_utils import images, sources
+from sr_utils import images
 from sr_utils.device import choose_device
 from sr_utils.infer import super_resolve, super_resolve_folder
 from sr_utils.networks import MSRResNet
@@ -97,7 +97,7 @@ def main() -> None:
     if not folder.is_dir():
         print("80 test images: skipped, SR_DATA names no folder with DIV2K_test_LR")
         return
-    files = sources.list_images(folder)
+    files = images.list_images(folder)
     with tempfile.TemporaryDirectory() as out:
         began = time.perf_counter()
         super_resolve_folder(MODEL, files, out)

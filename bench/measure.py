@@ -73,7 +73,7 @@ def make_photos(folder: Path, count: int) -> list[sources.Pair]:
     """
     data = Path(os.environ.get("SR_DATA", "none")) / "train" / "photos"
     if data.is_dir():
-        files = sources.list_images(data)
+        files = images.list_images(data)
     else:
         files = [pair.hr for pair in sources.find_split(configure("demo"), Paths(folder), "train")]
     rng = np.random.default_rng(0)

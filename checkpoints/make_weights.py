@@ -46,7 +46,15 @@ def make(name: str, paths: Paths, *, last: bool = False) -> None:
     """
     initial, target, segments = "", HERE / f"{name}.safetensors", RECIPES[name]
     if last:
-        initial, segments = target.relative_to(paths.root).as_posix(), segments[-1:]
+        initial, kept = target.relative_to(paths.root).as_posix(), 0
+        story = checkpoints.load_checkpoint(target)[1]
+        while story:
+            kept, story = kept + 1, story["initial_weights"]
+        if kept != len(segments) - 1:
+            raise ValueError(
+                f"{target}: expected {len(segments) - 1} segments, got {kept}. Add one to RECIPES."
+            )
+        segments = segments[-1:]
     for segment in segments:
         config = replace(segment, initial_weights=initial)
         build_split(config, paths)

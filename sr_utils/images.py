@@ -5,6 +5,7 @@ Images are uint8 (H, W, 3) RGB arrays; tensors are float32 (3, H, W) or (N, 3, H
 
 import io
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,27 @@ _NOTES = {
     "RGB": "", "L": "grey", "1": "grey", "P": "palette", "RGBA": "alpha dropped", "LA": "grey, alpha dropped"
 }  # fmt: skip
 _TURNED = range(5, 9)  # EXIF orientations that swap height and width
+
+
+def list_images(folder: Path | str) -> list[Path]:
+    """The image files of a folder by name; hidden files, Thumbs.db and other kinds of files are passed over.
+
+    FileNotFoundError for no folder or no image; ValueError for what is no file or differs in its suffix only.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder. Name yours in Paths, or put the images there.")
+    visible = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    found = [path for path in visible if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no image (expected {', '.join(sorted(SUFFIXES))}).")
+    for path in found:
+        if not path.is_file():
+            raise ValueError(f"{path}: expected an image file, got a folder or a broken link. Remove it.")
+    [(stem, count)] = Counter(path.stem for path in found).most_common(1)
+    if count > 1:
+        raise ValueError(f"{folder}: {count} images are named {stem}. Keep one of them.")
+    return found
 
 
 class Header(NamedTuple):

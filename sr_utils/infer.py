@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from sr_utils import images, sources
+from sr_utils import images
 from sr_utils.ahead import ahead
 from sr_utils.checkpoints import load_checkpoint, weights_digest
 from sr_utils.config import SCALE
@@ -189,7 +189,7 @@ def main() -> None:
     try:
         model, _ = load_checkpoint(arguments.checkpoint)
         model = SelfEnsemble(model) if arguments.self_ensemble else model
-        super_resolve_folder(model, sources.list_images(arguments.folder), arguments.out)
+        super_resolve_folder(model, images.list_images(arguments.folder), arguments.out)
     except (ValueError, OSError) as error:
         parser.exit(1, f"{error}\n")
 

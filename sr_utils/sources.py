@@ -34,39 +34,18 @@ class Pair(NamedTuple):
     reduced_to: float = 1.0  # of the sides, when it is read: below 1, with no LR
 
 
-def list_images(folder: Path | str) -> list[Path]:
-    """The image files of a folder by name; hidden files, Thumbs.db and other kinds of files are passed over.
-
-    FileNotFoundError for no folder or no image; ValueError for what is no file or differs in its suffix only.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder. Name yours in Paths, or put the images there.")
-    visible = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    found = [path for path in visible if path.suffix.lower() in images.SUFFIXES]
-    if not found:
-        raise FileNotFoundError(f"{folder} holds no image (expected {', '.join(sorted(images.SUFFIXES))}).")
-    for path in found:
-        if not path.is_file():
-            raise ValueError(f"{path}: expected an image file, got a folder or a broken link. Remove it.")
-    [(stem, count)] = Counter(path.stem for path in found).most_common(1)
-    if count > 1:
-        raise ValueError(f"{folder}: {count} images are named {stem}. Keep one of them.")
-    return found
-
-
 def find_pairs(hr_folder: Path | str, lr_folder: Path | str | None) -> list[Pair]:
     """Pair the photos of two folders: 0001.png with 0001.png or 0001x4.png, checked by their headers.
 
     Without an LR folder every photo stands alone and its LR image is made later.
     FileNotFoundError or ValueError name a folder or image that is missing, unreadable or of the wrong size.
     """
-    hr_files = {path.stem: path for path in list_images(hr_folder)}
+    hr_files = {path.stem: path for path in images.list_images(hr_folder)}
     if lr_folder is None:
         for path in hr_files.values():
             images.read_header(path)
         return [Pair(name, path, None) for name, path in hr_files.items()]
-    lr_files = {path.stem: path for path in list_images(lr_folder)}
+    lr_files = {path.stem: path for path in images.list_images(lr_folder)}
     suffix = "" if hr_files.keys() & lr_files.keys() else f"x{SCALE}"
     expected = {name + suffix for name in hr_files}
     for missing, where in ((expected - lr_files.keys(), lr_folder), (lr_files.keys() - expected, hr_folder)):
@@ -147,10 +126,12 @@ def _find_photos(config: Config, paths: Paths, split: str) -> list[Pair]:
 def _open_photos(paths: Paths, split: str) -> list[Pair]:
     """All photos below data/train (or SR_DATA's); every eighth of `photos` is kept for validation."""
     folder = _shared_data(paths) / "train"
-    held_aside = list_images(folder / "photos")[::8]
+    held_aside = images.list_images(folder / "photos")[::8]
     if split == "val":
         return read_centres(held_aside)
-    found = [path for part in sorted(filter(Path.is_dir, folder.iterdir())) for path in list_images(part)]
+    found = [
+        path for part in sorted(filter(Path.is_dir, folder.iterdir())) for path in images.list_images(part)
+    ]
     return [Pair(f"{path.parent.name}_{path.stem}", path, None) for path in found if path not in held_aside]
 
 
@@ -177,7 +158,7 @@ def find_test_images(config: Config, paths: Paths) -> list[Path]:
             path = folder / f"{Path(name).stem}.png"
             if not path.exists():
                 images.write_image(path, read_pair(Pair(name, _package_photo(name), None))[1])
-    found = list_images(folder)
+    found = images.list_images(folder)
     for path in found:
         images.read_header(path)
     return found

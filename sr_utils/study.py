@@ -129,17 +129,8 @@ def compare_arms(table: pd.DataFrame) -> pd.DataFrame:
         steps = table.loc[table["arm"] == arm, "steps"].iloc[0]
         median = np.median(gain.mean(axis=0))
         rows.append((arm, other, steps, gain.mean(), low, high, median, len(gain), verdict))
-    columns = [
-        "arm",
-        "against",
-        "steps",
-        "gain in dB",
-        "from",
-        "to",
-        "median photo",
-        "seeds",
-        "at this budget",
-    ]
+    columns = ["arm", "against", "steps", "gain in dB", "from", "to", "median photo", "seeds",
+               "at this budget"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns).set_index("arm")
 
 

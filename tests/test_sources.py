@@ -7,8 +7,9 @@ from PIL import Image
 
 from sr_utils import images, sources
 from sr_utils.config import PROFILES, configure
+from sr_utils.images import list_images
 from sr_utils.paths import Paths
-from sr_utils.sources import Pair, find_pairs, find_split, hr_size, list_images, read_pair
+from sr_utils.sources import Pair, find_pairs, find_split, hr_size, read_pair
 
 DEMO = PROFILES["demo"]
 FULL = PROFILES["full"]
