@@ -38,23 +38,21 @@ RECIPES = {  # segments: each begins with the best weights of the one before
 BETTER = 0.03  # dB on the held-aside photos, below which a shipped file is left alone
 
 
-def make(name: str, paths: Paths, *, last: bool = False) -> None:
+def make(name: str, paths: Paths, *, further: bool = False) -> None:
     """Train (or go on), and ship the best weights in half precision if they are better than what is there.
 
     Args:
-        last: train the last segment alone, from the shipped file.
+        further: train only the segments that the shipped file has not had, from the shipped file.
     """
     initial, target, segments = "", HERE / f"{name}.safetensors", RECIPES[name]
-    if last:
+    if further:
         initial, kept = target.relative_to(paths.root).as_posix(), 0
         story = checkpoints.load_checkpoint(target)[1]
         while story:
             kept, story = kept + 1, story["initial_weights"]
-        if kept != len(segments) - 1:
-            raise ValueError(
-                f"{target}: expected {len(segments) - 1} segments, got {kept}. Add one to RECIPES."
-            )
-        segments = segments[-1:]
+        if kept >= len(segments):
+            raise ValueError(f"{target}: has had all {kept} segments of RECIPES. Add one.")
+        segments = segments[kept:]
     for segment in segments:
         config = replace(segment, initial_weights=initial)
         build_split(config, paths)
@@ -108,11 +106,13 @@ def main() -> None:
     """Train one network, or measure all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("name", nargs="?", choices=RECIPES)
-    parser.add_argument("--last", action="store_true", help="only the last segment, from the shipped file")
+    parser.add_argument(
+        "--further", action="store_true", help="from the shipped file, only what it has not had"
+    )
     arguments = parser.parse_args()
     paths = Paths(HERE.parent)
     if arguments.name:
-        make(arguments.name, paths, last=arguments.last)
+        make(arguments.name, paths, further=arguments.further)
     measure(paths)
 
 

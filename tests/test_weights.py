@@ -65,12 +65,12 @@ def test_a_network_is_made_measured_and_replaced_only_by_a_better_one(
     assert "wrote tiny.safetensors" in capsys.readouterr().out
     make_weights.make("tiny", paths)  # equal: not better by 0.03 dB
     assert shipped.read_bytes() == content and "wrote" not in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"expected 1 segments, got 2\. Add one"):
-        make_weights.make("tiny", paths, last=True)
+    with pytest.raises(ValueError, match=r"has had all 2 segments of RECIPES\. Add one"):
+        make_weights.make("tiny", paths, further=True)
     third = replace(make_weights.RECIPES["tiny"][0], learning_rate=1e-5)
     monkeypatch.setattr(make_weights, "RECIPES", {"tiny": (*make_weights.RECIPES["tiny"], third)})
     monkeypatch.setattr(make_weights, "BETTER", -99)
-    make_weights.make("tiny", paths, last=True)
+    make_weights.make("tiny", paths, further=True)
     _, longer = checkpoints.load_checkpoint(shipped)
     assert longer["config"]["learning_rate"] == 1e-5 and longer["initial_weights"] == story
     make_weights.measure(paths)
