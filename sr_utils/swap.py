@@ -1,17 +1,15 @@
 """A folder that is there whole or not at all: built beside its place in `<folder>.building`, then swapped in.
 
-The swap is: old → `<folder>.old`, new → `<folder>`, `.old` deleted. `recover` finishes a killed one.
+The swap is: old → `<folder>.old`, new → `<folder>`, `.old` deleted. `recover` finishes a killed one. The lock
+`.<folder>.lock` ends with its process, however that ends.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
-CLAIM = "builder"  # file in the building folder that says which process works there
+from filelock import FileLock, Timeout
 
 
 @contextmanager
@@ -21,31 +19,34 @@ def swapped_in(folder: Path) -> Iterator[Path]:
     What a killed builder left is removed first. Raises OSError while another builder is at work.
     """
     building, old = _beside(folder)
-    if pid := _living_builder(building):
-        raise OSError(f"{folder} is being built by process {pid}. Wait for it, or end it.")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    (building / CLAIM).write_text(f"{os.getpid()} {psutil.Process().create_time()!r}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = _lock(folder)
     try:
+        lock.acquire()
+    except Timeout:
+        raise OSError(f"{folder} is being built by another process. Wait for it, or end it.") from None
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
         yield building
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.rename(old)
         building.rename(folder)
-        (folder / CLAIM).unlink()
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+        lock.release()
 
 
 def recover(folder: Path) -> None:
     """Finish a swap that was killed: the old folder is put back, or removed where the new one is in place."""
-    building, old = _beside(folder)
-    if old.exists() and not _living_builder(building):
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            with suppress(FileNotFoundError):  # another process has just done it
+    _, old = _beside(folder)
+    if old.exists():
+        with suppress(Timeout), _lock(folder):  # Timeout: its builder lives
+            if folder.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            elif old.exists():  # no other process has just done it
                 old.rename(folder)
 
 
@@ -53,9 +54,5 @@ def _beside(folder: Path) -> tuple[Path, Path]:
     return folder.with_name(f"{folder.name}.building"), folder.with_name(f"{folder.name}.old")
 
 
-def _living_builder(building: Path) -> int | None:
-    try:
-        pid, created = (building / CLAIM).read_text().split()
-        return int(pid) if psutil.Process(int(pid)).create_time() == float(created) else None
-    except (OSError, ValueError, psutil.Error):
-        return None
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)

@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import shutil
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,6 @@ from types import SimpleNamespace
 import cv2
 import lmdb
 import numpy as np
-import psutil
 import pytest
 
 from sr_utils import images
@@ -21,6 +21,7 @@ from sr_utils.config import FULL
 from sr_utils.lmdb_store import build_split, build_store, open_store, window_starts
 from sr_utils.paths import Paths
 from sr_utils.sub_images import Store
+from sr_utils.swap import swapped_in
 
 SIDES = ("HR_sub.lmdb", "LRx4_sub.lmdb")
 KILLS = 30 if os.environ.get("SR_SOAK") else 3  # `make soak`
@@ -225,6 +226,13 @@ def _build_noise(begun, folder: Path, seed: int) -> None:
     build_store(pairs, folder, codec="png", sub_image=96, step=48)
 
 
+def _hold_build(begun, folder: Path) -> None:
+    """A build that never ends, in another process."""
+    with swapped_in(folder):
+        begun.set()
+        time.sleep(1000)
+
+
 def test_rebuild_by_another_process_is_noticed(small_store: Store, start_process) -> None:
     before = _digest(small_store)
     builder = start_process(_build_noise, small_store.folder, 1)
@@ -260,7 +268,7 @@ def test_killed_builders_leave_the_old_store_the_new_one_or_none(tmp_path: Path,
     for seed in range(1, KILLS + 1):
         run(seed, rng.uniform(0, duration))
     run(KILLS + 1, None)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".store.lock", "store"]
 
 
 def test_an_interrupted_swap_is_finished(small_store: Store) -> None:
@@ -281,16 +289,41 @@ def test_a_failed_build_keeps_the_old_store(small_store: Store, make_photo, phot
     assert not small_store.folder.with_name("store.building").exists()
 
 
-def test_a_living_builder_is_respected_and_a_dead_one_is_not(tmp_path: Path, make_photo) -> None:
-    pairs, building = [("a", make_photo(32, 32), None)], tmp_path / "store.building"
-    building.mkdir()
-    created = psutil.Process(os.getppid()).create_time()
-    (building / "builder").write_text(f"{os.getppid()} {created!r}")
-    with pytest.raises(OSError, match=f"being built by process {os.getppid()}"):
-        build_store(pairs, tmp_path / "store")
-    assert (building / "builder").exists() and not (tmp_path / "store").exists()
-    (building / "builder").write_text(f"{os.getppid()} {created - 1000!r}")  # its number was given again
-    assert len(build_store(pairs, tmp_path / "store")) == 1
+def test_a_living_builder_is_respected_and_a_killed_one_is_not(
+    tmp_path: Path, make_photo, start_process
+) -> None:
+    folder, pairs = tmp_path / "store", [("a", make_photo(32, 32), None)]
+    builder = start_process(_hold_build, folder)
+    (folder.with_name("store.old")).mkdir()
+    with pytest.raises(OSError, match="being built by another process"):
+        build_store(pairs, folder)
+    with pytest.raises(FileNotFoundError):
+        open_store(folder)  # what the living builder has beside is not touched
+    assert folder.with_name("store.building").exists() and folder.with_name("store.old").exists()
+    builder.kill()
+    builder.join()
+    assert len(build_store(pairs, folder)) == 1
+
+
+def test_of_builders_that_start_together_one_builds(tmp_path: Path, make_photo) -> None:
+    pairs, outcomes = [(f"p{number}", make_photo(64, 64), None) for number in range(20)], []
+
+    def build() -> None:
+        together.wait()
+        try:
+            outcomes.append(len(build_store(pairs, tmp_path / "store", sub_image=32, step=4)))
+        except OSError as error:
+            outcomes.append(str(error))
+
+    together = threading.Barrier(4)
+    builders = [threading.Thread(target=build) for _ in range(4)]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join()
+    whole = len(open_store(tmp_path / "store"))
+    assert whole in outcomes and len(outcomes) == 4
+    assert all(outcome == whole or "being built" in outcome for outcome in outcomes)
 
 
 def _edit(path: Path, **changed: object) -> None:
@@ -408,7 +441,7 @@ def test_names_of_any_script_become_ascii_keys(tmp_path: Path, make_photo) -> No
 def test_pairs_that_do_not_match_are_refused(tmp_path: Path, make_photo) -> None:
     with pytest.raises(ValueError, match=r"expected LR \(8, 8\).*got \(8, 9\) for a"):
         build_store([("a", make_photo(32, 32), make_photo(8, 9))], tmp_path / "store")
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".store.lock"]
 
 
 @pytest.fixture
