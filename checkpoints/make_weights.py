@@ -25,11 +25,24 @@ from sr_utils.train import train
 HERE = Path(__file__).parent
 FIRST = replace(OPEN, rgb_permutation=0.5)  # the recipe before the study
 EQUAL = replace(FIRST, total_steps=2000, warmup_steps=100, ema_decay=0.995)
+SHORT = replace(FIRST, total_steps=4000, ema_decay=0.997)
 LARGER = replace(  # patches, and reduced copies of the photos
     FIRST, reduced_copies=True, hr_patch_size=192, batch_size=8, learning_rate=1e-3, total_steps=6500, seed=1
 )
-RECIPES = {  # segments: each begins with the best weights of the one before
-    "msrresnet20_open": (replace(FIRST, total_steps=4000, ema_decay=0.997), LARGER),
+LARGEST = replace(
+    LARGER, hr_patch_size=256, batch_size=4, learning_rate=8e-4, min_learning_rate=2e-4, ema_decay=0.9995,
+    total_steps=5500, seed=2,
+)  # fmt: skip
+SQUARED = replace(  # PSNR is a squared error
+    LARGEST, loss="mse", learning_rate=2e-4, min_learning_rate=1e-7, total_steps=1600, seed=3
+)
+AVERAGED = replace(  # at a high rate the averaged weights move on, while each of those averaged is worse
+    SQUARED, learning_rate=8e-4, min_learning_rate=3e-4, total_steps=900, validate_every=150, seed=4
+)
+# Segments, one after another: each ends with its best weights, or with its last, averaged ones if its
+# learning rate stays high.
+RECIPES = {
+    "msrresnet20_open": (SHORT, LARGER, LARGEST, SQUARED, AVERAGED),
     "msrresnet20_2000": (EQUAL,),
     "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
     "edsr_2000": (replace(EQUAL, network="edsr", num_blocks=16),),
@@ -39,7 +52,7 @@ BETTER = 0.03  # dB on the held-aside photos, below which a shipped file is left
 
 
 def make(name: str, paths: Paths, *, further: bool = False) -> None:
-    """Train (or go on), and ship the best weights in half precision if they are better than what is there.
+    """Train (or go on), and ship the weights in half precision if they are better than what is there.
 
     Args:
         further: train only the segments that the shipped file has not had, from the shipped file.
@@ -56,20 +69,21 @@ def make(name: str, paths: Paths, *, further: bool = False) -> None:
     for segment in segments:
         config = replace(segment, initial_weights=initial)
         build_split(config, paths)
-        best = train(config, paths) / "best.safetensors"
-        initial = best.relative_to(paths.root).as_posix()
-    beside = best.with_name("shipped.safetensors")
+        stays_high = segment.min_learning_rate > OPEN.min_learning_rate
+        weights = train(config, paths) / f"{'last' if stays_high else 'best'}.safetensors"
+        initial = weights.relative_to(paths.root).as_posix()
+    beside = weights.with_name("shipped.safetensors")
     held_aside = sources.find_split(config, paths, "val")
 
     def score(path: Path) -> float:
         network, _ = checkpoints.load_checkpoint(path)
         return float(np.mean(list(validation_psnr(network, held_aside, precision="float32").values())))
 
-    model, story = checkpoints.load_checkpoint(best)
+    model, story = checkpoints.load_checkpoint(weights)
     checkpoints.save_weights(beside, model, story, half=True)
     new, old = score(beside), score(target) if target.exists() else 0.0
     told = {"purpose": "demonstration and comparison; not trained on mini-DIV2K, not for the challenge"}
-    told["half_precision_costs_db"] = score(best) - new
+    told["half_precision_costs_db"] = score(weights) - new
     checkpoints.save_weights(beside, model, story | told, half=True)
     print(f"{name}: {new:.3f} dB on the held-aside photos (RGB, border 4); shipped so far: {old:.3f} dB")
     if new >= old + BETTER:
