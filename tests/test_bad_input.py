@@ -153,7 +153,7 @@ def test_a_read_only_folder_is_told(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        with pytest.raises(OSError, match=r"Read-only.*store"):
+        with pytest.raises(OSError, match=r"Read-only.*\.store\.lock"):
             build_store([("a", photo(), None)], disk / "store")
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)

@@ -228,7 +228,7 @@ def _build_noise(begun, folder: Path, seed: int) -> None:
 
 def _hold_build(begun, folder: Path) -> None:
     """A build that never ends, in another process."""
-    with swapped_in(folder):
+    with swapped_in(folder):  # which has told its process by now
         begun.set()
         time.sleep(1000)
 
@@ -294,8 +294,8 @@ def test_a_living_builder_is_respected_and_a_killed_one_is_not(
 ) -> None:
     folder, pairs = tmp_path / "store", [("a", make_photo(32, 32), None)]
     builder = start_process(_hold_build, folder)
-    (folder.with_name("store.old")).mkdir()
-    with pytest.raises(OSError, match="being built by another process"):
+    folder.with_name("store.old").mkdir()
+    with pytest.raises(OSError, match=f"being built by process {builder.pid}"):
         build_store(pairs, folder)
     with pytest.raises(FileNotFoundError):
         open_store(folder)  # what the living builder has beside is not touched
