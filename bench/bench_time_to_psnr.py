@@ -22,6 +22,7 @@ import torch
 from sr_utils import device, images, run_state, sources
 from sr_utils.config import FULL, OPEN
 from sr_utils.device import Device
+from sr_utils.files import write_atomic
 from sr_utils.infer import super_resolve
 from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import psnr
@@ -112,7 +113,7 @@ def main() -> None:
         for name in CONTESTANTS:
             up_to = max(GAINS) if name == "ours" else arguments.up_to
             curves[name] = measure.in_child(__file__, name, folder, up_to, arguments.minutes)
-    images.write_atomic(CURVES, json.dumps(curves, indent=1))
+    write_atomic(CURVES, json.dumps(curves, indent=1))
     report(curves)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from sr_utils import images, sources
 from sr_utils.config import configure
 from sr_utils.device import choose_device
+from sr_utils.files import write_atomic
 from sr_utils.paths import Paths
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -59,7 +60,7 @@ def tell(
     row |= {"baseline": baseline, "command": command}
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     rows = [old for old in rows if old["claim"] != claim] + [row]
-    images.write_atomic(RESULTS, json.dumps(rows, indent=1, ensure_ascii=False))
+    write_atomic(RESULTS, json.dumps(rows, indent=1, ensure_ascii=False))
     verdict = (
         "" if met is None else f"target {'≤' if at_most else '≥'} {target:g}: {'met' if met else 'NOT MET'}"
     )

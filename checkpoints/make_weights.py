@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sr_utils import checkpoints, images, sources
+from sr_utils import checkpoints, sources
 from sr_utils.config import OPEN
+from sr_utils.files import write_atomic
 from sr_utils.infer import enlarge_with
 from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import evaluate, summarize
@@ -88,7 +89,7 @@ def make(name: str, paths: Paths, *, further: bool = False) -> None:
     checkpoints.save_weights(beside, model, story | told, half=True)
     print(f"{name}: {new:.3f} dB on the held-aside photos (RGB, border 4); shipped so far: {old:.3f} dB")
     if new >= old + BETTER:
-        images.write_atomic(target, beside.read_bytes())
+        write_atomic(target, beside.read_bytes())
         print(f"wrote {target.name}: {target.stat().st_size / 1e6:.2f} MB")
 
 
@@ -107,13 +108,13 @@ def measure(paths: Paths) -> None:
         table = evaluate({key: hr for key, (hr, _) in pairs.items()}, enlarge_with(networks, pairs))
         tables.append(summarize(table).reset_index().assign(photos=name))
     results = pd.concat(tables).set_index(["photos", "method"])
-    images.write_atomic(HERE / "results.csv", results.to_csv(float_format="%.3f"))
+    write_atomic(HERE / "results.csv", results.to_csv(float_format="%.3f"))
     rows = results.map("{:.3f}".format).reset_index()
     lines = [list(rows.columns), ["---"] * len(rows.columns), *rows.to_numpy().tolist()]
     text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
     card = (HERE / "README.md").read_text(encoding="utf-8")
     card = re.sub(r"(?<=<!-- results -->\n).*(?=\n<!-- end -->)", text, card, flags=re.S)
-    images.write_atomic(HERE / "README.md", card)
+    write_atomic(HERE / "README.md", card)
     print(text)
 
 

@@ -18,7 +18,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from sr_utils.compare import HINT_HTML
 from sr_utils.config import Config, configure, parse_flags
-from sr_utils.images import write_atomic
+from sr_utils.files import write_atomic
 from sr_utils.metrics import column
 from sr_utils.paths import Paths
 from sr_utils.train import read_log

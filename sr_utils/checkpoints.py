@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from sr_utils.config import PARAMETER_LIMIT, Config
-from sr_utils.images import write_atomic
+from sr_utils.files import write_atomic
 from sr_utils.networks import count_parameters, make_network
 from sr_utils.paths import Paths
 

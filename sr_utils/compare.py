@@ -21,7 +21,8 @@ from IPython.display import display
 from PIL import Image
 
 from sr_utils.config import BORDER, SCALE
-from sr_utils.images import encode_png, write_atomic
+from sr_utils.files import write_atomic
+from sr_utils.images import encode_png
 from sr_utils.metrics import psnr, ssim
 
 Images = Mapping[str, Mapping[str, np.ndarray]]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pooch
 from tqdm import tqdm
 
-from sr_utils.images import write_atomic
+from sr_utils.files import put_in_place, write_atomic
 from sr_utils.paths import Paths
 
 DIV2K_URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
@@ -103,7 +103,7 @@ def download_set5(folder: Path) -> bool:
     try:
         for name in fetcher.registry:
             fetcher.fetch(name, downloader=pooch.HTTPDownloader(timeout=5))
-        beside.rename(folder)
+        put_in_place(beside, folder)
     except (OSError, ValueError) as error:  # no network, or a file that is not the one we know
         print(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
         return False

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sr_utils.config import BORDER
-from sr_utils.images import write_atomic
+from sr_utils.files import write_atomic
 from sr_utils.metrics import psnr
 
 INK = "#333333"

@@ -4,7 +4,6 @@ Images are uint8 (H, W, 3) RGB arrays; tensors are float32 (3, H, W) or (N, 3, H
 """
 
 import io
-import threading
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 
 from sr_utils.config import SCALE
+from sr_utils.files import write_atomic
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
@@ -118,18 +118,6 @@ def encode_png(image: np.ndarray) -> bytes:
 def decode_png(data: bytes) -> np.ndarray | None:
     """The uint8 (H, W, 3) RGB image of a PNG (or another file) in memory; None where it is damaged."""
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-
-
-def write_atomic(path: Path | str, data: bytes | str) -> None:
-    """Write a whole file or nothing: beside its place, then renamed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{threading.get_native_id()}")  # another thread may write it too
-    try:
-        beside.write_bytes(data.encode() if isinstance(data, str) else data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def to_tensor(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:

@@ -22,6 +22,7 @@ from sr_utils import images
 from sr_utils.ahead import ahead
 from sr_utils.checkpoints import load_checkpoint, weights_digest
 from sr_utils.config import SCALE
+from sr_utils.files import write_atomic
 from sr_utils.tiles import Tile, iterate_strips, iterate_tiles
 
 MANIFEST = "manifest.jsonl"
@@ -159,7 +160,7 @@ def _read(
 
 def _write(out: Path, record: dict[str, Any], image: np.ndarray) -> None:
     png = images.encode_png(image)
-    images.write_atomic(out / f"{record['image']}.png", png)
+    write_atomic(out / f"{record['image']}.png", png)
     record |= {"sr": image.shape[:2], "bytes": len(png), "sha256": hashlib.sha256(png).hexdigest()}
     with (out / MANIFEST).open("a", encoding="utf-8") as file:
         file.write(f"\n{json.dumps(record)}\n")  # a killed run may have left half a line

@@ -24,6 +24,7 @@ from xxhash import xxh3_64_intdigest
 from sr_utils import images, sources
 from sr_utils.ahead import ahead
 from sr_utils.config import PROFILES, SCALE, Config
+from sr_utils.files import write_atomic
 from sr_utils.paths import Paths
 from sr_utils.sub_images import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store
 from sr_utils.swap import swapped_in
@@ -176,7 +177,7 @@ def _write(planned: list[tuple[sources.Pair, Photo]], building: Path, recipe: di
             for photo in photos:
                 shape = f"({photo.height // scale},{photo.width // scale},3)"
                 listing += "".join(f"{key}.png {shape} 1\n" for key in photo.windows)
-            images.write_atomic(building / side / "meta_info.txt", listing)
+            write_atomic(building / side / "meta_info.txt", listing)
     checksums = json.dumps([photo.checksums for photo in photos])
     description = recipe | {
         "build_id": build_id,
@@ -184,7 +185,7 @@ def _write(planned: list[tuple[sources.Pair, Photo]], building: Path, recipe: di
         "photos": [photo._asdict() for photo in photos],
         "bytes": {side: (building / side / "data.mdb").stat().st_size for side in SIDES},
     }
-    images.write_atomic(building / "store.json", json.dumps(description))
+    write_atomic(building / "store.json", json.dumps(description))
 
 
 def _put(environment: lmdb.Environment, keys: Iterable[str], values: list[bytes]) -> None:

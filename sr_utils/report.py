@@ -9,9 +9,10 @@ import pandas as pd
 import typst
 from pypdf import PdfReader
 
-from sr_utils import checkpoints, images
+from sr_utils import checkpoints
 from sr_utils.config import PARAMETER_LIMIT, Config
 from sr_utils.figures import THIS_RUN
+from sr_utils.files import write_atomic
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.run_state import read_log
@@ -23,8 +24,8 @@ MAX_PAGES = 5
 def save_table(table: pd.DataFrame, folder: Path | str, name: str) -> None:
     """Write a table of `metrics.evaluate` as `<name>.csv` and `<name>.json`."""
     folder = Path(folder)
-    images.write_atomic(folder / f"{name}.csv", table.reset_index().to_csv(index=False))
-    images.write_atomic(folder / f"{name}.json", table.reset_index().to_json(orient="records", indent=1))
+    write_atomic(folder / f"{name}.csv", table.reset_index().to_csv(index=False))
+    write_atomic(folder / f"{name}.json", table.reset_index().to_json(orient="records", indent=1))
 
 
 def collect(config: Config, paths: Paths, **fields: Any) -> dict[str, Any]:
@@ -95,14 +96,14 @@ def write_report(numbers: dict[str, Any], config: Config, paths: Paths) -> Path:
     }
     for name in made_by.keys() - numbers["figures"]:
         raise FileNotFoundError(f"The figure {name} is missing. Run notebooks/{made_by[name]}.ipynb first.")
-    images.write_atomic(results / "report.json", json.dumps(numbers, indent=1))
+    write_atomic(results / "report.json", json.dumps(numbers, indent=1))
     pdf = _compile(config, paths, "pdf")
     pages = len(PdfReader(io.BytesIO(pdf)).pages)
     if pages > MAX_PAGES:
         raise ValueError(
             f"The report has {pages} pages; the challenge allows {MAX_PAGES}. Shorten report.typ."
         )
-    images.write_atomic(paths.root / "report" / "report.pdf", pdf)
+    write_atomic(paths.root / "report" / "report.pdf", pdf)
     return paths.root / "report" / "report.pdf"
 
 

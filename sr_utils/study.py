@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sr_utils import checkpoints, images
+from sr_utils import checkpoints
 from sr_utils.config import OPEN, Config
+from sr_utils.files import write_atomic
 from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import signed
 from sr_utils.paths import Paths
@@ -168,7 +169,7 @@ def main() -> None:
                 rows = run_arm(arm, seed, paths)
                 kept = kept[(kept["arm"] != arm) | (kept["seed"] != seed)]
                 table = pd.concat([kept, rows]) if len(kept) else rows
-                images.write_atomic(table_path(paths), table.round(4).to_csv(index=False))
+                write_atomic(table_path(paths), table.round(4).to_csv(index=False))
     except (ValueError, OSError) as error:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:

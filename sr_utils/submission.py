@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sr_utils import images, sources
 from sr_utils.config import Config
+from sr_utils.files import put_in_place, write_atomic
 from sr_utils.infer import MANIFEST
 from sr_utils.paths import Paths
 from sr_utils.rules import Rule, as_table, check
@@ -54,7 +55,7 @@ def build(config: Config, paths: Paths) -> Path:
             "sample": files[0].stem,
             "data_fingerprint": open_store(paths.store(config.profile)).description["fingerprint"],
         }
-        images.write_atomic(beside / "manifest.json", json.dumps(manifest, indent=1))
+        write_atomic(beside / "manifest.json", json.dumps(manifest, indent=1))
     return folder
 
 
@@ -80,5 +81,5 @@ def pack(folder: Path | str, rows: Sequence[Rule], *, despite_failures: bool = F
     with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             archive.write(path, Path(folder.name) / path.relative_to(folder))
-    beside.replace(target)
+    put_in_place(beside, target)
     return target

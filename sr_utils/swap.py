@@ -12,6 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sr_utils.files import put_in_place
+
 CLAIM = "builder"  # file in the building folder that says which process works there
 
 
@@ -35,9 +37,7 @@ def swapped_in(folder: Path) -> Iterator[Path]:
         yield building
         (building / CLAIM).unlink()
         shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        building.rename(folder)
+        put_in_place(building, folder, keep=old)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(building, ignore_errors=True)

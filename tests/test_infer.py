@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from sr_utils import checkpoints, images, tiles
+from sr_utils import checkpoints, images, infer, tiles
 from sr_utils.infer import (
     SelfEnsemble,
     enlarge_with,
@@ -309,14 +309,14 @@ def test_a_broken_input_is_named_after_the_others_are_done(photo_folder, tmp_pat
 
 def test_a_full_disk_is_told_and_the_finished_images_stay(photo_folder, tmp_path: Path, monkeypatch) -> None:
     files = sorted(photo_folder("LR", {f"{n}.png": (8, 8) for n in range(6)}).iterdir())
-    real = images.write_atomic
+    real = infer.write_atomic
 
     def write(path: Path, data: bytes) -> None:
         if path.name == "2.png":
             raise OSError(28, "No space left on device")
         real(path, data)
 
-    monkeypatch.setattr(images, "write_atomic", write)
+    monkeypatch.setattr(infer, "write_atomic", write)
     with pytest.raises(OSError, match="No space left"):
         super_resolve_folder(Nearest(), files, tmp_path / "out")
     assert {"0", "1"} <= read_manifest(tmp_path / "out").keys() and "2" not in read_manifest(tmp_path / "out")
