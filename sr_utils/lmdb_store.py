@@ -26,6 +26,7 @@ from sr_utils.ahead import ahead
 from sr_utils.config import PROFILES, SCALE, Config
 from sr_utils.files import write_atomic
 from sr_utils.paths import Paths
+from sr_utils.splits import content_digest, source_digest
 from sr_utils.sub_images import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store
 from sr_utils.swap import swapped_in
 
@@ -61,7 +62,7 @@ def build_store(
     planned = _plan(pairs, sub_image, step, smallest, skip_small)
     recipe = {"version": VERSION, "codec": codec, "sub_image": sub_image, "step": step, "smallest": smallest}
     recipe["reduced_copies"] = any(pair.reduced_to < 1 for pair in pairs)
-    recipe["sources"] = _source_digest(pairs)
+    recipe["sources"] = source_digest(pairs)
     with suppress(FileNotFoundError, ValueError):  # none there, or a damaged one: both are built anew
         store = open_store(folder)
         if recipe.items() <= store.description.items():
@@ -72,7 +73,8 @@ def build_store(
         )
     _require_space(folder, [photo for _, photo in planned], codec)
     with swapped_in(folder) as building:
-        _write(planned, building, recipe | {"skipped": len(pairs) - len(planned)})
+        told = {"contents": content_digest(pairs), "skipped": len(pairs) - len(planned)}
+        _write(planned, building, recipe | told)
         close_open(folder)  # a notebook may still hold the old store
     return open_store(folder)
 
@@ -115,19 +117,6 @@ def _plan(
             "(in a config: challenge=False)."
         )
     return planned
-
-
-def _source_digest(pairs: list[sources.Pair]) -> str:
-    """Changes when a photo is added, removed or written again."""
-    facts = []
-    for name, *sides, _ in pairs:  # a reduced copy tells its share by its name
-        for side in sides:
-            if isinstance(side, np.ndarray):
-                facts.append((name, side.shape, hashlib.sha256(side.tobytes()).hexdigest()))
-            elif side is not None:
-                status = Path(side).stat()
-                facts.append((name, str(Path(side).resolve()), status.st_size, status.st_mtime_ns))
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _require_space(folder: Path, photos: list[Photo], codec: str) -> None:

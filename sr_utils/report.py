@@ -16,7 +16,7 @@ from sr_utils.files import write_atomic
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.run_state import read_log
-from sr_utils.sub_images import open_store
+from sr_utils.splits import open_split
 
 MAX_PAGES = 5
 
@@ -40,7 +40,7 @@ def collect(config: Config, paths: Paths, **fields: Any) -> dict[str, Any]:
         FileNotFoundError: something is missing; the message names the notebook that makes it.
     """
     results, run = paths.results(config.run_name), paths.run(config.run_name)
-    store = open_store(paths.store(config.profile))
+    store = open_split(config, paths)
     model, metadata = checkpoints.load_checkpoint(run / "best.safetensors")
     numbers = dict(fields)
     for name in ("validation", "benchmark"):

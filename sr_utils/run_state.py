@@ -22,7 +22,7 @@ from sr_utils.metrics import psnr
 from sr_utils.muon import Muon
 from sr_utils.paths import Paths
 from sr_utils.recipe import learning_rate_at
-from sr_utils.sub_images import open_store
+from sr_utils.splits import open_split
 
 PATIENCE = 10  # steps in a row with a non-finite gradient after which a run stops
 
@@ -38,8 +38,7 @@ class Run:
         self.device = choose_device(config.precision)
         model, self.initial_weights = checkpoints.start_network(config, paths)
         self.val_pairs = sources.find_split(config, paths, "val")
-        store = open_store(paths.store(config.profile))
-        _require_same(store.description, config)
+        store = open_split(config, paths)
         self.fingerprint: str = store.description["fingerprint"]
         self.sampler = PatchSampler(
             store, hr_patch_size=config.hr_patch_size, batch_size=config.batch_size, seed=config.seed,
@@ -183,17 +182,6 @@ class Run:
             setattr(self, name, state[name].to(self.device.device))
         self.step, self.best = state["step"], state["best"]
         return state["seconds"]
-
-
-def _require_same(description: dict[str, Any], config: Config) -> None:
-    """A run's own account of its sub-images must be true; foreign LMDBs (no build id) tell nothing."""
-    for name in ("codec", "sub_image", "sub_image_step", "reduced_copies"):
-        wanted, key = getattr(config, name), "step" if name == "sub_image_step" else name
-        if description["build_id"] and description.get(key, wanted) != wanted:
-            raise ValueError(
-                f"{name}: expected {wanted}, but the store has {description[key]}. "
-                f"Give {name} the same value in notebook 01 and here, and run 01 again."
-            )
 
 
 def validation_psnr(

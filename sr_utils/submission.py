@@ -12,7 +12,7 @@ from sr_utils.files import put_in_place, write_atomic
 from sr_utils.infer import MANIFEST
 from sr_utils.paths import Paths
 from sr_utils.rules import Rule, as_table, check
-from sr_utils.sub_images import open_store
+from sr_utils.splits import open_split
 from sr_utils.swap import swapped_in
 
 __all__ = ["as_table", "build", "check", "pack"]
@@ -53,7 +53,7 @@ def build(config: Config, paths: Paths) -> Path:
             "test_images": config.test_images,
             "lr_sizes": {file.stem: images.read_header(file)[:2] for file in files},
             "sample": files[0].stem,
-            "data_fingerprint": open_store(paths.store(config.profile)).description["fingerprint"],
+            "data_fingerprint": open_split(config, paths).description["fingerprint"],
         }
         write_atomic(beside / "manifest.json", json.dumps(manifest, indent=1))
     return folder
