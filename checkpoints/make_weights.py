@@ -20,8 +20,8 @@ from sr_utils.infer import enlarge_with
 from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import evaluate, summarize
 from sr_utils.paths import Paths
-from sr_utils.run_state import validation_psnr
 from sr_utils.train import train
+from sr_utils.validation import validation_psnr
 
 HERE = Path(__file__).parent
 FIRST = replace(OPEN, rgb_permutation=0.5)  # the recipe before the study

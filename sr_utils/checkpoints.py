@@ -191,20 +191,16 @@ def _require_fit(path: Path, model: nn.Module, tensors: dict[str, torch.Tensor])
         raise ValueError(f"{path} does not fit {model.name}: {'; '.join(told)}.")
 
 
-def save_state(path: Path | str, state: dict[str, Any]) -> None:
-    """Write a training state (nested dictionaries of tensors, numbers and strings)."""
+def save_state(path: Path | str, state: dict[str, Any], *, keep: Path | None = None) -> None:
+    """Write a training state (nested dictionaries of tensors, numbers, strings); `keep` as `write_atomic`."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue(), keep=keep)
 
 
 def load_state(path: Path | str) -> dict[str, Any]:
-    """Read a training state on the CPU.
-
-    Raises:
-        ValueError: damaged; the message says what to do.
-    """
-    return _load_tensors(path, "damaged training state; delete it to start afresh")
+    """Read a training state on the CPU; ValueError if it is damaged."""
+    return _load_tensors(path, "damaged training state")
 
 
 def _load_tensors(path: Path | str, otherwise: str) -> Any:

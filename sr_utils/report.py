@@ -15,7 +15,7 @@ from sr_utils.figures import THIS_RUN
 from sr_utils.files import write_atomic
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
-from sr_utils.run_state import read_log
+from sr_utils.run_files import read_log
 from sr_utils.splits import open_split
 
 MAX_PAGES = 5
@@ -62,7 +62,7 @@ def collect(config: Config, paths: Paths, **fields: Any) -> dict[str, Any]:
         "method": model.label + THIS_RUN,
         "weights": metadata["weights"],
         "best_step": metadata["step"],
-        "training_minutes": records[-1]["seconds"] / 60,
+        "training_minutes": (records[-1]["seconds"] if records else metadata["training_seconds"]) / 60,
         "photos": len(store.photos),
         "sub_images": len(store),
         "store_gigabytes": sum(store.description["bytes"].values()) / 1e9,

@@ -20,7 +20,7 @@ from sr_utils.infer import read_manifest, super_resolve
 from sr_utils.metrics import psnr
 from sr_utils.networks import count_parameters
 from sr_utils.report import MAX_PAGES
-from sr_utils.run_state import validation_psnr
+from sr_utils.validation import validation_psnr
 
 A4_POINTS = (595.3, 841.9)
 

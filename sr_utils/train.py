@@ -5,26 +5,32 @@ without a notebook.
 """
 
 import argparse
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from sr_utils import images
+from sr_utils import images, run_files, sources
 from sr_utils.ahead import ahead
 from sr_utils.augment import augment
 from sr_utils.config import Config, configure, parse_flags
+from sr_utils.device import choose_device
+from sr_utils.distributed import join
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.recipe import LOSSES
-from sr_utils.run_state import Run, read_log
+from sr_utils.run_files import read_log
+from sr_utils.run_state import Run
+from sr_utils.stopping import LastingOutput, stop_flag
+from sr_utils.validation import measure_again, photo_fingerprint
 
 __all__ = ["read_log", "train"]
+
+COMPLETE = (
+    "This run is complete; fresh=True (--fresh) trains it again and moves what is there aside, and another "
+    "seed or length is another run."
+)
 
 
 def train(
@@ -33,6 +39,7 @@ def train(
     on_log: Callable[[dict[str, Any]], None] | None = None,
     *,
     fresh: bool = False,
+    take_weights: bool = False,
 ) -> Path:
     """Train one run to its end, going on from its saved state where there is one; under torchrun, together.
 
@@ -41,25 +48,58 @@ def train(
         paths: the project; the store of notebook 01 must be there.
         on_log: called with each record that also goes to `log.jsonl`: step, loss, learning_rate, seconds,
             and at validations the mean PSNR (RGB, border 4) of the trained and of the averaged weights.
-        fresh: start afresh, whatever is saved.
+        fresh: start afresh; what is saved is moved to `replaced-1/` (or 2, …) in the run's folder.
+        take_weights: where weights of an unfinished run lie without a state, return them as they are.
 
     Returns:
-        The run's folder, with `best.safetensors` (by validation PSNR), `last.safetensors`, `log.jsonl`.
+        The run's folder, with `best.safetensors` (by validation PSNR), `last.safetensors`, `log.jsonl`. A
+        complete run is left as it is, and so are its weights without a state.
 
     Raises:
-        FileNotFoundError: no store. ValueError: a network over the limit, or a state saved with other data.
+        FileNotFoundError: no store. OSError: another process trains this run.
         FloatingPointError: the gradient stays non-finite. KeyboardInterrupt: after the state was saved.
+        ValueError: a network over the limit, a state saved with other data, or weights of an unfinished run
+        without a state, which are not trained over.
     """
-    run = Run(config, paths, fresh=fresh)
-    device, group = run.device, run.group
+    folder = paths.run(config.run_name)
+    if not fresh and run_files.has_weights_alone(folder):
+        _take_weights(folder, config, paths, unfinished=take_weights)
+        return folder
+    run = Run(config, paths)
+    with run_files.alone(folder, run.group, run.device.device):
+        run.begin(fresh=fresh)
+        _train(run, on_log)
+    return folder
+
+
+def _take_weights(folder: Path, config: Config, paths: Paths, *, unfinished: bool) -> None:
+    """Leave a run of weights without a state as it is, but measured on the validation photos of now."""
+    group, device = join(), choose_device(config.precision).device
+    complete = run_files.last_step(folder) == config.total_steps
+    if not (complete or unfinished) or not (folder / run_files.BEST).exists():
+        raise ValueError(
+            f"{folder} holds weights (step {run_files.last_step(folder)} of {config.total_steps}), but no "
+            "training state to go on from. fresh=True (--fresh) trains from the start and moves them aside; "
+            "another seed or length is another run, which leaves them. Notebook 03 shows them as they are."
+        )
+    with run_files.alone(folder, group, device):
+        if group.rank == 0:
+            print(COMPLETE if complete else f"{folder} has no state: its weights are taken as they are.")
+            pairs = sources.find_split(config, paths, "val")
+            measure_again(folder, pairs, photo_fingerprint(pairs), precision=config.precision)
+
+
+def _train(run: Run, on_log: Callable[[dict[str, Any]], None] | None) -> None:
+    config, device, group = run.config, run.device, run.group
     if group.rank == 0:
         processes = f" · {group.size} processes" if group.size > 1 else ""
         parameters = f"{count_parameters(run.model):,} parameters"
         print(f"{config.run_name} · {parameters} · {device.description}{processes}")
         if run.step == config.total_steps:
-            print("This run is complete; fresh=True trains it again.")
+            print(COMPLETE)
+    run.catch_up(on_log)
     steps = ahead(run.sampler.batch, range(run.step, config.total_steps))
-    with _interrupt_flag() as interrupted, _bar(run) as bar:
+    with stop_flag() as told_to_stop, _bar(run) as bar:
         for step, (lr, hr) in steps:
             hr, lr = images.to_tensor(hr, device.device), images.to_tensor(lr, device.device)
             hr, lr = (group.take(batch) for batch in augment(hr, lr, config, step))
@@ -69,26 +109,27 @@ def train(
             run.optimize(loss)
             bar.update()
             due = {every for every in ("log_every", "validate_every", "save_every") if run.is_due(every)}
+            if "save_every" in due or ("validate_every" in due and not run_files.has_state(run.folder)):
+                run.save()  # first: a validation may fail, and there shall be no weights without a state
             if due & {"log_every", "validate_every"}:
                 record = run.log(validate="validate_every" in due, on_log=on_log)
                 bar.set_postfix_str(_progress(run, record), refresh=False)
-            stops = interrupted.is_set()
+            stops = told_to_stop.is_set()
             if group.size > 1:  # all stop after the same step; asking at every step would wait for the GPU
                 stops = "log_every" in due and group.agree(stops, device.device)
-            if "save_every" in due or stops:
-                run.save()
             if stops:
+                run.save()
                 if group.rank == 0:
-                    bar.write(f"Stopped and saved after step {run.step}. The same cell or command goes on.")
+                    told = f"Stopped and saved after step {run.step}. The same cell or command goes on."
+                    bar.write(told, file=LastingOutput())
                 raise KeyboardInterrupt
-    return run.folder
 
 
 def _bar(run: Run) -> tqdm:
     form = "{l_bar}{bar}| {n_fmt}/{total_fmt} steps [{elapsed} < {remaining}{postfix}]"
     return tqdm(
-        desc="training", total=run.config.total_steps, initial=run.step, bar_format=form, file=sys.stdout,
-        mininterval=1, disable=run.group.rank > 0,
+        desc="training", total=run.config.total_steps, initial=run.step, bar_format=form, mininterval=1,
+        file=LastingOutput(), disable=run.group.rank > 0,
     )  # fmt: skip
 
 
@@ -97,26 +138,6 @@ def _progress(run: Run, record: dict[str, Any]) -> str:
     rate = (run.step - run.resumed[0]) / (record["seconds"] - run.resumed[1])
     best = f", best {run.best:.3f} dB" if run.best else ""
     return f"{rate:.2f} steps/s, {rate * run.config.batch_size:.0f} pairs/s, loss {record['loss']:.4f}{best}"
-
-
-@contextmanager
-def _interrupt_flag() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that a step is finished before the state is saved."""
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
-        yield flag
-        return
-
-    def stop(kind: int, _frame: object) -> None:
-        flag.set()
-        signal.signal(kind, before[kind])  # a second one does not wait for the end of a step
-
-    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
 
 
 def main() -> None:
