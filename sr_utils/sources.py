@@ -165,12 +165,21 @@ def find_test_images(config: Config, paths: Paths) -> list[Path]:
 
 
 def conversion_note(pairs: Sequence[Pair]) -> str:
-    """How many files are not plain RGB, for example "converted to RGB: 2 grey, 1 palette", or ""."""
+    """How many files are not plain sRGB, for example "converted to RGB: 2 grey, 1 palette", or "".
+
+    Colours of a foreign profile (Display P3, Adobe RGB) are counted too; their numbers are read as they are.
+    """
     originals = [pair for pair in pairs if pair.reduced_to == 1]
     files = [side for pair in originals for side in (pair.hr, pair.lr) if isinstance(side, Path)]
-    kinds = Counter(note for path in files if (note := images.read_header(path).note))
-    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return f"converted to RGB: {listed}" if kinds else ""
+    headers = [images.read_header(path) for path in files]
+    told = []
+    for text, kinds in (
+        ("converted to RGB", Counter(header.note for header in headers if header.note)),
+        ("taken as sRGB, though they are not", Counter(header.colors for header in headers if header.colors)),
+    ):
+        listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        told += [f"{text}: {listed}"] if listed else []
+    return "; ".join(told)
 
 
 def find_benchmark(config: Config, paths: Paths, *, download: bool = True) -> tuple[str, list[Pair]]:
