@@ -122,7 +122,7 @@ class Run:
         began = time.perf_counter()
         if validate:
             record |= self._validate(record["seconds"])
-        with (self.folder / "log.jsonl").open("a") as file:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         if on_log:
             on_log(record)
@@ -210,5 +210,5 @@ def validation_psnr(
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The records of a run so far; none where it has not started."""
     path = folder / "log.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]  # a kill can leave half a line

@@ -19,6 +19,7 @@ from sr_utils import images
 from sr_utils.ahead import ahead
 from sr_utils.augment import augment
 from sr_utils.config import Config, configure, parse_flags
+from sr_utils.console import say
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.recipe import LOSSES
@@ -55,9 +56,9 @@ def train(
     if group.rank == 0:
         processes = f" · {group.size} processes" if group.size > 1 else ""
         parameters = f"{count_parameters(run.model):,} parameters"
-        print(f"{config.run_name} · {parameters} · {device.description}{processes}")
+        say(f"{config.run_name} · {parameters} · {device.description}{processes}")
         if run.step == config.total_steps:
-            print("This run is complete; fresh=True trains it again.")
+            say("This run is complete; fresh=True trains it again.")
     steps = ahead(run.sampler.batch, range(run.step, config.total_steps))
     with _interrupt_flag() as interrupted, _bar(run) as bar:
         for step, (lr, hr) in steps:

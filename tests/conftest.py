@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import torch._dynamo  # before `_on_the_cpu`: while it is imported, it wants the real functions
+import torch._dynamo  # noqa: F401 -- before `_on_the_cpu`: while it is imported, it wants the real functions
 from children import NOTEBOOK_CHANGES, NOTEBOOK_STEPS, run_child
 
 from sr_utils import images, submission

@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_listed(tmp_path: Path, suffix: str, damage: str, t
     if damage == "truncated":
         os.truncate(path, path.stat().st_size * 2 // 3)
     elif damage in ("empty", "text"):
-        path.write_text("" if damage == "empty" else "these are no weights")
+        path.write_text("" if damage == "empty" else "these are no weights", encoding="utf-8")
     with pytest.raises(ValueError, match=told) as error:
         load_checkpoint(path)
     assert str(path) in str(error.value)

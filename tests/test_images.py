@@ -161,7 +161,7 @@ def _write_odd_image(kind: str, path: Path) -> None:
     elif kind == "bmp":
         photo.save(path, "BMP")
     elif kind == "text":
-        path.write_text("not an image")
+        path.write_text("not an image", encoding="utf-8")
     elif kind == "empty":
         path.write_bytes(b"")
     elif kind in ("truncated png", "truncated jpeg"):

@@ -265,7 +265,7 @@ def test_a_folder_is_enlarged_and_finished_images_are_kept(photo_folder, tmp_pat
     assert model.widths == []  # all finished
     targets[1].write_bytes(targets[1].read_bytes()[:-9])  # damaged
     targets[2].unlink()
-    with (out / "manifest.jsonl").open("a") as file:
+    with (out / "manifest.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"image": "0901", "ha')  # a killed run's last words
     super_resolve_folder(model, files, out)
     assert model.widths == [4, 7]
@@ -336,7 +336,7 @@ def test_the_command(photo_folder, tmp_path: Path) -> None:
     assert done.returncode == 0 and images.read_image(tmp_path / "plain" / "b.png").shape == (20, 24, 3)
     assert run([*command, "--out", tmp_path / "eight", "--self-ensemble"]).returncode == 0
     assert read_manifest(tmp_path / "eight")["a"]["ensemble"] is True
-    (folder / "c.png").write_text("no image")
+    (folder / "c.png").write_text("no image", encoding="utf-8")
     done = run([*command, "--out", tmp_path / "plain"])
     assert done.returncode == 1 and "1 of 3 images failed" in done.stderr and "c.png" in done.stderr
     assert "Traceback" not in done.stderr

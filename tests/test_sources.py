@@ -111,7 +111,7 @@ def test_list_images_refuses_by_name(photo_folder, tmp_path: Path) -> None:
 
 def test_unreadable_photos_are_found_before_they_are_decoded(photo_folder) -> None:
     folder = photo_folder("photos", {"a.png": (8, 8)})
-    (folder / "bad.png").write_text("x")
+    (folder / "bad.png").write_text("x", encoding="utf-8")
     with pytest.raises(ValueError, match=r"bad\.png"):
         find_pairs(folder, None)
 

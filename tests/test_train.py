@@ -296,7 +296,7 @@ def test_half_a_log_line_of_a_killed_run_is_passed_over(project: Paths, trained)
     with pytest.raises(_StopError):
         train(TINY, project, fail)
     log = project.run(TINY.run_name) / "log.jsonl"
-    log.write_text(log.read_text() + '{"step": 9, "lo')
+    log.write_text(log.read_text(encoding="utf-8") + '{"step": 9, "lo', encoding="utf-8")
     assert [record["step"] for record in read_log(log.parent)] == [2, 4, 6, 8]
     _assert_equal_runs(train(TINY, project), trained(TINY))
 
