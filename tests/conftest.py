@@ -146,6 +146,7 @@ def executed_project(tmp_path_factory):
         root,
         *(f"--{name.replace('_', '-')}={value}" for name, value in NOTEBOOK_CHANGES.items()),
     ]
-    done = subprocess.run([*command, "--no-download"], capture_output=True, text=True)
+    poor = os.environ | {"PYTHONIOENCODING": "ascii"}  # a console that lacks ×, → and the like
+    done = subprocess.run([*command, "--no-download"], capture_output=True, text=True, env=poor)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return root, done.stdout
