@@ -53,7 +53,10 @@ def two_scripts(pairs: list[Pair], folder: Path) -> None:
             list(pool.map(work, [getattr(pair, side) for pair in pairs]))
             files = sorted(out.iterdir())
             environment = lmdb.open(str(folder / f"{side}.lmdb"), map_size=2**36)
-            with environment.begin(write=True) as transaction, (folder / f"{side}.txt").open("w") as meta:
+            with (
+                environment.begin(write=True) as transaction,
+                (folder / f"{side}.txt").open("w", encoding="utf-8") as meta,
+            ):
                 for name, data, shape in pool.map(encode, files, chunksize=8):
                     transaction.put(name.encode(), data)
                     meta.write(f"{name}.png ({shape[0]},{shape[1]},{shape[2]}) 1\n")

@@ -14,7 +14,7 @@ from sr_utils.lmdb_store import build_store
 
 def anonymous_megabytes() -> float:
     """Memory of this process that is not a mapped file."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from sr_utils import images, sources
 from sr_utils.config import configure
+from sr_utils.console import say
 from sr_utils.device import choose_device
 from sr_utils.files import write_atomic
 from sr_utils.paths import Paths
@@ -58,13 +59,13 @@ def tell(
     met = None if target is None else value <= target if at_most else value >= target
     row = {"claim": claim, "value": round(value, 4), "unit": unit, "target": target, "met": met}
     row |= {"baseline": baseline, "command": command}
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    rows = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
     rows = [old for old in rows if old["claim"] != claim] + [row]
     write_atomic(RESULTS, json.dumps(rows, indent=1, ensure_ascii=False))
     verdict = (
         "" if met is None else f"target {'≤' if at_most else '≥'} {target:g}: {'met' if met else 'NOT MET'}"
     )
-    print(f"{claim:<66} {value:>10.4g} {unit:<8} {verdict}", flush=True)
+    say(f"{claim:<66} {value:>10.4g} {unit:<8} {verdict}")
 
 
 def make_photos(folder: Path, count: int) -> list[sources.Pair]:

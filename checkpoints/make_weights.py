@@ -15,6 +15,7 @@ import pandas as pd
 
 from sr_utils import checkpoints, sources
 from sr_utils.config import OPEN
+from sr_utils.console import say
 from sr_utils.files import write_atomic
 from sr_utils.infer import enlarge_with
 from sr_utils.lmdb_store import build_split
@@ -115,7 +116,7 @@ def measure(paths: Paths) -> None:
     card = (HERE / "README.md").read_text(encoding="utf-8")
     card = re.sub(r"(?<=<!-- results -->\n).*(?=\n<!-- end -->)", text, card, flags=re.S)
     write_atomic(HERE / "README.md", card)
-    print(text)
+    say(text)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from sr_utils.compare import HINT_HTML
 from sr_utils.config import Config, configure, parse_flags
+from sr_utils.console import tolerate_any_console
 from sr_utils.files import write_atomic
 from sr_utils.metrics import column
 from sr_utils.paths import Paths
@@ -33,6 +34,7 @@ SLIDER = (
 
 def main() -> None:
     """Parse the command line and run."""
+    tolerate_any_console()
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("--steps", type=int, dest="total_steps", help="the same as --total-steps")
     parser.add_argument("--root", type=Path, default=HERE.parent, help="project folder (default: this one)")

@@ -92,7 +92,9 @@ def main() -> None:
     """Make them all."""
     bench = PATHS.root / "bench"
     pictures = compare_shipped() | show_demo()
-    pictures["time_to_psnr"] = draw_time_to_psnr(json.loads((bench / "curves.json").read_text()))
+    pictures["time_to_psnr"] = draw_time_to_psnr(
+        json.loads((bench / "curves.json").read_text(encoding="utf-8"))
+    )
     pictures["ablations"] = draw_ablations(compare_arms(read_table(PATHS)))
     for name, figure in pictures.items():
         figure.savefig(FIGURES / f"{name}.png", dpi=100, bbox_inches="tight", metadata={"Software": None})

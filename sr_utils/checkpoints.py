@@ -7,7 +7,6 @@ import copy
 import hashlib
 import io
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from sr_utils import foreign
 from sr_utils.config import PARAMETER_LIMIT, Config
+from sr_utils.console import say
 from sr_utils.files import write_atomic
 from sr_utils.networks import count_parameters, make_network
 from sr_utils.paths import Paths
@@ -64,29 +65,46 @@ def export_onnx(model: nn.Module, path: Path | str) -> None:
     write_atomic(path, program.model_proto.SerializeToString())
 
 
-def load_checkpoint(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
+def load_checkpoint(
+    path: Path | str, *, res_scale: float | None = None, image_range: float | None = None,
+    bilinear_skip: bool | None = None,
+) -> tuple[nn.Module, dict[str, Any]]:  # fmt: skip
     """A network in float32 on the CPU, in eval mode, and the metadata of its file.
 
     Args:
         path: our .safetensors, or a .pth with the field's tensor names: bare, under `params_ema`, `params` or
-            `state_dict`, with or without a `module.` prefix. Its metadata is {"network", "arguments"} alone.
+            `state_dict` (in this order), with or without a `module.` prefix. Its metadata is {"network",
+            "arguments", "assumed"} alone.
+        res_scale, image_range: of a foreign EDSR, whose tensors do not tell them; None: 1 and 255, as in the
+            published weights of its baseline, and a line says so.
+        bilinear_skip: the same of a foreign MSRResNet; None: True.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: damaged, with code in it, of an unknown network, tensors that do not fit, or not finite.
+        ValueError: damaged, with code in it, of an unknown network, tensors that do not fit, or not finite;
+            or an argument that its network does not have, or that our file contradicts.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing. Run notebooks/03_train.ipynb first, or correct the path."
         )
-    tensors, metadata = _read_safetensors(path) if path.suffix == ".safetensors" else _read_foreign(path)
+    if path.suffix == ".safetensors":
+        tensors, metadata = _read_safetensors(path)
+    else:
+        content = _load_tensors(path, "not a plain file of tensors, so it is not loaded")
+        tensors, metadata = foreign.parse(path, content)
+    given = {"res_scale": res_scale, "image_range": image_range, "bilinear_skip": bilinear_skip}
+    metadata = foreign.with_arguments(path, metadata, given)
     try:
         model = make_network(metadata["network"], **metadata["arguments"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: unknown network in the metadata ({error}).") from None
     _require_fit(path, model, tensors)
     model.load_state_dict(tensors)
+    if assumed := metadata.get("assumed"):
+        told = ", ".join(f"{name}={value}" for name, value in assumed.items())
+        say(f"{path.name} does not tell all: assumed {model.label}, RGB, {told}. Name what is otherwise.")
     return model.eval(), metadata
 
 
@@ -149,29 +167,6 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, An
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path}: expected metadata of format {FORMAT!r}, got {metadata.get('format')!r}.")
     return tensors, metadata
-
-
-def _read_foreign(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    content = _load_tensors(path, "not a plain file of tensors, so it is not loaded")
-    for name in ("params_ema", "params", "state_dict"):
-        content = content.get(name, content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(
-        isinstance(value, torch.Tensor) for value in content.values()
-    ):
-        got = f"one of {list(content)[:5]}" if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path}: expected a dictionary of tensors, got {got}.")
-    tensors = {str(name).removeprefix("module."): value.float() for name, value in content.items()}
-    blocks = [int(found[1]) for name in tensors if (found := re.match(r"body\.(\d+)\.conv1\.", name))]
-    num_blocks = 1 + max(blocks, default=-1)
-    if "conv_after_body.weight" in tensors:
-        tensors.pop("mean", None)  # a constant of EDSR that some files store
-        arguments = {"num_blocks": num_blocks}
-        return tensors, {"network": "edsr", "arguments": arguments}
-    if "upconv1.weight" in tensors and "conv_first.weight" in tensors:
-        return tensors, {"network": "msrresnet", "arguments": {"num_blocks": num_blocks}}
-    raise ValueError(
-        f"{path}: unknown network. Expected the tensor names of MSRResNet or EDSR, got {list(tensors)[:5]}…"
-    )
 
 
 def _require_fit(path: Path, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pooch
 from tqdm import tqdm
 
+from sr_utils.console import say
 from sr_utils.files import put_in_place, write_atomic
 from sr_utils.paths import Paths
 
@@ -105,7 +106,7 @@ def download_set5(folder: Path) -> bool:
             fetcher.fetch(name, downloader=pooch.HTTPDownloader(timeout=5))
         put_in_place(beside, folder)
     except (OSError, ValueError) as error:  # no network, or a file that is not the one we know
-        print(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
+        say(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
         return False
     return True
 

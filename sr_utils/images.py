@@ -6,37 +6,45 @@ Images are uint8 (H, W, 3) RGB arrays; tensors are float32 (3, H, W) or (N, 3, H
 import io
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from sr_utils import color
 from sr_utils.config import SCALE
+from sr_utils.console import say
 from sr_utils.files import write_atomic
+from sr_utils.headers import open_image, read_header, require_readable
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
-_NOTES = {
-    "RGB": "", "L": "grey", "1": "grey", "P": "palette", "RGBA": "alpha dropped", "LA": "grey, alpha dropped"
+SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff"}
+OTHER_SUFFIXES = {  # of images that are not read
+    ".heic", ".heif", ".hif", ".avif", ".bmp", ".gif", ".jxl", ".jp2", ".j2k", ".jpx", ".psd", ".svg", ".tga",
+    ".ico", ".ppm", ".pgm", ".pnm", ".exr", ".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf",
+    ".rw2",
 }  # fmt: skip
-_TURNED = range(5, 9)  # EXIF orientations that swap height and width
 
 
 def list_images(folder: Path | str) -> list[Path]:
-    """The image files of a folder by name; hidden files, Thumbs.db and other kinds of files are passed over.
+    """The image files of a folder by name; hidden files and other kinds of files are passed over.
 
-    FileNotFoundError for no folder or no image; ValueError for what is no file or differs in its suffix only.
+    Images of other kinds (HEIC, BMP, GIF, …) are named. FileNotFoundError for no folder or no image;
+    ValueError for what is no file or differs in its suffix only.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder. Name yours in Paths, or put the images there.")
     visible = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     found = [path for path in visible if path.suffix.lower() in SUFFIXES]
+    others = [path.name for path in visible if path.suffix.lower() in OTHER_SUFFIXES]
+    told = f"{len(others)} images of other kinds ({', '.join(others[:5])}{', …' * (len(others) > 5)})"
     if not found:
-        raise FileNotFoundError(f"{folder} holds no image (expected {', '.join(sorted(SUFFIXES))}).")
+        told = f" but {told}: convert them" if others else ""
+        raise FileNotFoundError(f"{folder} holds no image{told} (expected {', '.join(sorted(SUFFIXES))}).")
+    if others:
+        say(f"{folder}: {told} are passed over; convert them to PNG or JPEG to use them.")
     for path in found:
         if not path.is_file():
             raise ValueError(f"{path}: expected an image file, got a folder or a broken link. Remove it.")
@@ -46,54 +54,13 @@ def list_images(folder: Path | str) -> list[Path]:
     return found
 
 
-class Header(NamedTuple):
-    """What a file says of its image before it is decoded."""
-
-    height: int
-    width: int
-    note: str  # how it is converted to RGB ("grey", "palette", …); empty for plain RGB
-
-
-def read_header(path: Path | str, data: bytes | None = None) -> Header:
-    """Size after EXIF rotation and kind of an image file, or of its content `data`.
-
-    ValueError for what would be read wrongly: not an image, 16-bit, CMYK, several frames; OSError as `open`.
-    """
-    try:
-        with Image.open(io.BytesIO(data) if data is not None else path, formats=FORMATS) as image:
-            frames, mode, bits = getattr(image, "n_frames", 1), image.mode, _bits_per_sample(image)
-            has_exif = image.format != "PNG" or "exif" in image.info  # Pillow would decode a PNG to look
-            turned = has_exif and image.getexif().get(0x0112) in _TURNED
-            (width, height), kind = image.size, image.format
-            if kind == "TIFF":  # its size as stored: newer Pillow has turned it already, older has not
-                width, height = image.tag_v2[256], image.tag_v2[257]
-    except UnidentifiedImageError:
-        raise ValueError(f"{path}: not a PNG, JPEG, WebP or TIFF image.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"{path}: unreadable image ({error}). Export or download it again.") from None
-    if frames > 1 and kind != "MPO":
-        raise ValueError(f"{path}: expected one image, got {frames} frames. Export the frame you want.")
-    if bits != 8 and not (bits == 1 and mode == "1"):
-        raise ValueError(f"{path}: expected 8 bits per channel, got {bits}. Convert it to 8-bit RGB first.")
-    if mode not in _NOTES:
-        raise ValueError(f"{path}: expected RGB, got colour mode {mode}. Convert it to 8-bit RGB first.")
-    return Header(*((width, height) if turned else (height, width)), _NOTES[mode])
-
-
-def _bits_per_sample(image: Image.Image) -> int:
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(258, (1,)))  # BitsPerSample
-    return 16 if image.tile and ";16" in str(image.tile[0].args) else 8  # as in "RGB;16B"
-
-
 def read_image(path: Path | str) -> np.ndarray:
     """An image file as uint8 (H, W, 3) RGB, upright; errors as `read_header`, and ValueError if damaged."""
     path = Path(path)
     data = path.read_bytes()
     header = read_header(path, data)
-    image = decode_png(data)
+    # OpenCV multiplies a TIFF's colours by its alpha, and takes no file of 2 GB.
+    image = _decode_by_pillow(data) if data[:2] in (b"II", b"MM") or len(data) >= 2**31 else decode_png(data)
     if image is None:
         raise ValueError(f"{path}: truncated or damaged image. Export or download it again.")
     if image.shape[:2] != header[:2]:  # a PNG may say only after its pixels that it is to be turned
@@ -101,18 +68,35 @@ def read_image(path: Path | str) -> np.ndarray:
     return image
 
 
-def write_image(path: Path | str, image: np.ndarray) -> None:
+def _decode_by_pillow(data: bytes) -> np.ndarray | None:
+    try:
+        with open_image(io.BytesIO(data)) as image:
+            image.load()
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def read_color_chunks(data: bytes) -> bytes:
+    """What `encode_png` needs to keep the colours of an image file's content: its profile, as PNG chunks."""
+    with open_image(io.BytesIO(data)) as image:
+        return color.make_chunks(image, data)
+
+
+def write_image(path: Path | str, image: np.ndarray, *, icc_profile: bytes = b"") -> None:
     """Write uint8 (H, W, 3) RGB as a PNG, beside its place first and then renamed."""
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"{path}: expected a name that ends in .png, got {Path(path).suffix!r}.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"{path}: expected uint8 (H, W, 3), got {image.dtype} {image.shape}.")
-    write_atomic(path, encode_png(image))
+    require_readable(path, *image.shape[:2])
+    write_atomic(path, encode_png(image, color.make_profile_chunk(icc_profile) if icc_profile else b""))
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """PNG file content of a uint8 (H, W, 3) RGB image."""
-    return cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
+def encode_png(image: np.ndarray, color_chunks: bytes = b"") -> bytes:
+    """PNG file content of a uint8 (H, W, 3) RGB image, with what `read_color_chunks` gives of a file."""
+    png = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
+    return color.insert_chunks(png, color_chunks) if color_chunks else png
 
 
 def decode_png(data: bytes) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from sr_utils import images
 from sr_utils.ahead import ahead
 from sr_utils.checkpoints import load_checkpoint, weights_digest
 from sr_utils.config import SCALE
+from sr_utils.console import say
 from sr_utils.files import write_atomic
 from sr_utils.tiles import Tile, iterate_strips, iterate_tiles
 
@@ -99,7 +100,8 @@ def super_resolve_folder(model: nn.Module, files: Sequence[Path], out: Path | st
     """Enlarge image files into a folder, as PNGs of the same names; reading and writing go on meanwhile.
 
     A line of `manifest.jsonl` tells each output: sizes, seconds, hashes of input, output and weights. Outputs
-    that it tells of these inputs and weights are kept, so a killed run goes on.
+    that it tells of these inputs and weights are kept, so a killed run goes on. An output has the colour
+    profile of its input; a line tells of profiles that do not fit RGB.
 
     Args:
         model: as in `super_resolve`.
@@ -111,7 +113,7 @@ def super_resolve_folder(model: nn.Module, files: Sequence[Path], out: Path | st
 
     Raises:
         ValueError: the folder holds inputs, two inputs share a name; or, after all others are done, images
-            that could not be read, named.
+            that could not be read, or whose outputs could not be, named.
     """
     out = Path(out)
     if any(out.resolve() == file.parent.resolve() for file in files):
@@ -123,43 +125,57 @@ def super_resolve_folder(model: nn.Module, files: Sequence[Path], out: Path | st
     story = {"weights": weights_digest(model), "ensemble": isinstance(model, SelfEnsemble)}
     reader = ahead(partial(_read, out=out, story=story, finished=read_manifest(out)), files)
     bar = tqdm(reader, "enlarging", len(files), unit="image", file=sys.stdout, mininterval=0.5)
-    failed, writing = [], deque()
+    failed, colorless, writing = [], [], deque()
     with ThreadPoolExecutor(1) as writer:
-        for file, (data, lr) in bar:
+        for file, (data, lr, colors, lost) in bar:
             if isinstance(lr, str):
                 failed.append(lr)
             elif lr is not None:
                 began = time.perf_counter()
                 sr = super_resolve(model, lr)
+                colorless += [f"{file.name} ({lost})"] if lost else []
                 record = story | {"image": file.stem, "lr": lr.shape[:2], "input_sha256": data}
                 record["seconds"] = round(time.perf_counter() - began, 3)
-                writing.append(writer.submit(_write, out, record, sr))
+                writing.append(writer.submit(_write, out, record, sr, colors))
                 if len(writing) > 2:  # bounds the memory, and tells a full disk
                     writing.popleft().result()
         for future in writing:
             future.result()
+    if colorless:
+        told = ", ".join(colorless)
+        say(f"{len(colorless)} outputs lack the colours of their inputs; convert these to sRGB first: {told}")
     if failed:
         raise ValueError(f"{len(failed)} of {len(files)} images failed, the others are done: {failed}")
     return targets
 
 
-def _read(
-    file: Path, out: Path, story: dict[str, Any], finished: dict[str, dict[str, Any]]
-) -> tuple[str, np.ndarray | str | None]:
-    """The input's hash, and its pixels, or None if its output is there, or what is wrong with it."""
+class _Input(NamedTuple):
+    digest: str
+    lr: np.ndarray | str | None  # its pixels, or what is wrong with it; None: its output is there
+    color_chunks: bytes = b""
+    lost_colors: str = ""  # which its output cannot carry
+
+
+def _read(file: Path, out: Path, story: dict[str, Any], finished: dict[str, dict[str, Any]]) -> _Input:
     try:
-        data = hashlib.sha256(file.read_bytes()).hexdigest()
+        data = file.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
         old, target = finished.get(file.stem, {}), out / f"{file.stem}.png"
-        wanted = story | {"input_sha256": data}
-        if wanted.items() <= old.items() and target.is_file() and target.stat().st_size == old["bytes"]:
-            return data, None
-        return data, images.read_image(file)
+        with suppress(FileNotFoundError):  # another error (a name too long) is this file's alone
+            size = target.stat().st_size
+            if (story | {"input_sha256": digest, "bytes": size}).items() <= old.items():
+                return _Input(digest, None)
+        header = images.read_header(file, data)
+        images.require_readable(target, SCALE * header.height, SCALE * header.width)
+        chunks = images.read_color_chunks(data)
+        lost = "" if chunks else header.colors
+        return _Input(digest, images.read_image(file), chunks, lost)
     except (ValueError, OSError) as error:
-        return "", str(error)
+        return _Input("", str(error))
 
 
-def _write(out: Path, record: dict[str, Any], image: np.ndarray) -> None:
-    png = images.encode_png(image)
+def _write(out: Path, record: dict[str, Any], image: np.ndarray, color_chunks: bytes) -> None:
+    png = images.encode_png(image, color_chunks)
     write_atomic(out / f"{record['image']}.png", png)
     record |= {"sr": image.shape[:2], "bytes": len(png), "sha256": hashlib.sha256(png).hexdigest()}
     with (out / MANIFEST).open("a", encoding="utf-8") as file:

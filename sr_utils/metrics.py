@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from sr_utils.config import BORDER
+from sr_utils.config import BORDER, SCALE
+from sr_utils.images import resize_bicubic
 
 Channel = Literal["rgb", "y"]
 
@@ -73,6 +74,25 @@ def ssim(sr: np.ndarray, hr: np.ndarray, *, border: int, channel: Channel = "rgb
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     luminance = (2 * mean_ours * mean_truth + c1) / (mean_ours**2 + mean_truth**2 + c1)
     return float(np.mean(luminance * (2 * covariance + c2) / (variance_sum + c2)))
+
+
+def has_detail(hr: np.ndarray, lr: np.ndarray) -> bool:
+    """Whether an HR photo holds anything that bicubic does not restore exactly from its LR image.
+
+    A white page does not, nor does a photo that bicubic enlarged: bicubic's PSNR (Y, border 4) is infinite,
+    and what a network rounds otherwise would count for more than all other photos.
+
+    Args:
+        hr, lr: uint8 (4H, 4W, 3) and (H, W, 3) RGB. What is too small for the border is taken to have detail.
+    """
+    if min(hr.shape[:2]) <= 2 * BORDER:
+        return True
+    middle = tuple(slice(max(0, side // 2 - 16), side // 2 + 16) for side in lr.shape[:2])
+    truth = hr[tuple(slice(SCALE * part.start, SCALE * part.stop) for part in middle)]
+    differences = np.abs(luma(resize_bicubic(lr[middle], SCALE)) - luma(truth))
+    if (differences[8:-8, 8:-8] > 1).any():  # nearly always; not at the border, where pixels are missing
+        return True
+    return psnr(resize_bicubic(lr, SCALE), hr, border=BORDER, channel="y") < np.inf
 
 
 def evaluate(hr: Mapping[str, np.ndarray], methods: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from sr_utils import checkpoints
+from sr_utils.console import say
 from sr_utils.distributed import Group
 from sr_utils.files import flush, write_atomic
 
@@ -52,7 +53,7 @@ def move_aside(folder: Path, names: Sequence[str] = (*STATES, LOG, *WEIGHTS)) ->
         path.replace(place / path.name)
     flush(place)
     flush(folder)
-    print(f"{', '.join(path.name for path in found)} moved to {place}; delete that folder at will.")
+    say(f"{', '.join(path.name for path in found)} moved to {place}; delete that folder at will.")
 
 
 def has_weights_alone(folder: Path) -> bool:

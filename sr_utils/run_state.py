@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from sr_utils import checkpoints, run_files, sources
 from sr_utils.batches import PatchSampler
 from sr_utils.config import Config
+from sr_utils.console import say
 from sr_utils.device import choose_device
 from sr_utils.distributed import join
 from sr_utils.muon import Muon
@@ -77,7 +78,7 @@ class Run:
             raise ValueError(f"The processes found different states: {self.folder} must be shared by all.")
         if leads:
             if problem:
-                print(f"{problem} The run goes on from the state before it, of step {self.step}.")
+                say(f"{problem} The run goes on from the state before it, of step {self.step}.")
                 run_files.take_previous(self.folder)
             for path in self.folder.glob(".*.*[0-9]"):  # what a killed run was writing
                 path.unlink()

@@ -9,8 +9,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from sr_utils import images
+from sr_utils.ahead import ahead
 from sr_utils.config import SCALE, Config
+from sr_utils.console import say
 from sr_utils.downloads import download_set5
+from sr_utils.metrics import has_detail
 from sr_utils.paths import Paths
 
 # The demo's fixed split of photos that come inside Python packages (scikit-image, scikit-learn, matplotlib).
@@ -94,16 +97,36 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> list[Pair]:
-    """The photos of a split: the folders in `paths`, else the profile's own; then any reduced copies."""
+    """The photos of a split: the folders in `paths`, else the profile's own; then any reduced copies.
+
+    Of validation photos, only those by which a network can be judged: see `with_detail`.
+    """
     pairs = _find_photos(config, paths, split)
     if split == "val":
-        return pairs[: config.validation_images or None]
+        return with_detail(pairs[: config.validation_images or None], "validation photos")
     copies = [
         Pair(f"{pair.name}_{share:g}".replace(".", ""), pair.hr, None, share)
         for share in (REDUCED_TO if config.reduced_copies else ())
         for pair in pairs
     ]
     return pairs + copies
+
+
+def with_detail(pairs: Sequence[Pair], what: str) -> list[Pair]:
+    """The photos that enter a mean PSNR; those without detail are named and left out.
+
+    ValueError: none is left, or one cannot be read.
+    """
+    workers = os.cpu_count() or 1
+    judged = ahead(lambda pair: has_detail(*read_pair(pair)), pairs, depth=workers, workers=workers)
+    blank = [pair.name for pair, detail in judged if not detail]
+    told = f"{len(blank)} of {len(pairs)} {what} have no detail (blank, or enlarged by bicubic)"
+    names = f"{', '.join(blank[:5])}{', …' * (len(blank) > 5)}"
+    if blank and len(blank) == len(pairs):
+        raise ValueError(f"{told}, so that no network can be judged by them: {names}. Choose others.")
+    if blank:
+        say(f"{told} and are left out of every mean: {names}")
+    return [pair for pair in pairs if pair.name not in blank]
 
 
 def _find_photos(config: Config, paths: Paths, split: str) -> list[Pair]:
@@ -165,12 +188,21 @@ def find_test_images(config: Config, paths: Paths) -> list[Path]:
 
 
 def conversion_note(pairs: Sequence[Pair]) -> str:
-    """How many files are not plain RGB, for example "converted to RGB: 2 grey, 1 palette", or ""."""
+    """How many files are not plain sRGB, for example "converted to RGB: 2 grey, 1 palette", or "".
+
+    Colours of a foreign profile (Display P3, Adobe RGB) are counted too; their numbers are read as they are.
+    """
     originals = [pair for pair in pairs if pair.reduced_to == 1]
     files = [side for pair in originals for side in (pair.hr, pair.lr) if isinstance(side, Path)]
-    kinds = Counter(note for path in files if (note := images.read_header(path).note))
-    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return f"converted to RGB: {listed}" if kinds else ""
+    headers = [images.read_header(path) for path in files]
+    told = []
+    for text, kinds in (
+        ("converted to RGB", Counter(header.note for header in headers if header.note)),
+        ("taken as sRGB, though they are not", Counter(header.colors for header in headers if header.colors)),
+    ):
+        listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        told += [f"{text}: {listed}"] if listed else []
+    return "; ".join(told)
 
 
 def find_benchmark(config: Config, paths: Paths, *, download: bool = True) -> tuple[str, list[Pair]]:
@@ -182,7 +214,7 @@ def find_benchmark(config: Config, paths: Paths, *, download: bool = True) -> tu
     folder = shared if (shared / "HR").is_dir() else own
     if not (folder / "HR").is_dir() and not (download and download_set5(own)):
         return "validation photos", find_split(config, paths, "val")
-    pairs = find_pairs(folder / "HR", folder / f"LR_bicubic_x{SCALE}")
+    pairs = with_detail(find_pairs(folder / "HR", folder / f"LR_bicubic_x{SCALE}"), "photos of Set5")
     return "Set5", sorted(pairs, key=lambda pair: (pair.name != "butterfly", pair.name))
 
 

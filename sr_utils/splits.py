@@ -9,6 +9,7 @@ import numpy as np
 
 from sr_utils import sources
 from sr_utils.config import Config
+from sr_utils.console import say
 from sr_utils.paths import Paths
 from sr_utils.sub_images import Store, open_store
 
@@ -50,7 +51,7 @@ def _require_photos(store: Store, config: Config, paths: Paths) -> None:
     try:
         pairs = sources.find_split(config, paths, "train")
     except FileNotFoundError as error:
-        print(f"The store of {len(store.photos)} photos is taken as it is: {error}")
+        say(f"The store of {len(store.photos)} photos is taken as it is: {error}")
         return
     if built["sources"] != source_digest(pairs) and built.get("contents") != content_digest(pairs):
         names = [photo.name for photo in store.photos]

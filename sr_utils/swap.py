@@ -33,7 +33,7 @@ def swapped_in(folder: Path) -> Iterator[Path]:
     try:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
-        (building / CLAIM).write_text(str(os.getpid()))
+        (building / CLAIM).write_text(str(os.getpid()), encoding="utf-8")
         yield building
         (building / CLAIM).unlink()
         shutil.rmtree(old, ignore_errors=True)
@@ -61,7 +61,7 @@ def _beside(folder: Path) -> tuple[Path, Path]:
 
 def _builder(building: Path) -> str:
     try:
-        return f"process {int((building / CLAIM).read_text())}"
+        return f"process {int((building / CLAIM).read_text(encoding='utf-8'))}"
     except (OSError, ValueError):  # it has only just begun, or is about to end
         return "another process"
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from sr_utils import images
 from sr_utils.config import SCALE
+from sr_utils.console import say
 from sr_utils.device import Device, choose_device
 
 Tile = int | Literal["auto"] | None
@@ -53,7 +54,7 @@ def iterate_tiles(
             side = min(side, max(height, width)) // 2
             if side < 16 or overlap is None:  # without an overlap, tiles would show
                 raise
-            print(f"out of GPU memory: going on with tiles of {side} LR pixels")
+            say(f"out of GPU memory: going on with tiles of {side} LR pixels")
             waiting = [part for box in waiting for part in _cut(box, side)]
         else:
             waiting.pop(0)

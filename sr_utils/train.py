@@ -15,6 +15,7 @@ from sr_utils import images, run_files, sources
 from sr_utils.ahead import ahead
 from sr_utils.augment import augment
 from sr_utils.config import Config, configure, parse_flags
+from sr_utils.console import say
 from sr_utils.device import choose_device
 from sr_utils.distributed import join
 from sr_utils.networks import count_parameters
@@ -84,7 +85,7 @@ def _take_weights(folder: Path, config: Config, paths: Paths, *, unfinished: boo
         )
     with run_files.alone(folder, group, device):
         if group.rank == 0:
-            print(COMPLETE if complete else f"{folder} has no state: its weights are taken as they are.")
+            say(COMPLETE if complete else f"{folder} has no state: its weights are taken as they are.")
             pairs = sources.find_split(config, paths, "val")
             measure_again(folder, pairs, photo_fingerprint(pairs), precision=config.precision)
 
@@ -94,9 +95,9 @@ def _train(run: Run, on_log: Callable[[dict[str, Any]], None] | None) -> None:
     if group.rank == 0:
         processes = f" · {group.size} processes" if group.size > 1 else ""
         parameters = f"{count_parameters(run.model):,} parameters"
-        print(f"{config.run_name} · {parameters} · {device.description}{processes}")
+        say(f"{config.run_name} · {parameters} · {device.description}{processes}")
         if run.step == config.total_steps:
-            print(COMPLETE)
+            say(COMPLETE)
     run.catch_up(on_log)
     steps = ahead(run.sampler.batch, range(run.step, config.total_steps))
     with stop_flag() as told_to_stop, _bar(run) as bar:
@@ -153,7 +154,7 @@ def main() -> None:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
         parser.exit(130)
-    print(f"done: {folder}")
+    say(f"done: {folder}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from xxhash import xxh3_128
 from sr_utils import checkpoints, sources
 from sr_utils.ahead import ahead
 from sr_utils.config import BORDER
+from sr_utils.console import say
 from sr_utils.infer import super_resolve
 from sr_utils.metrics import psnr
 from sr_utils.run_files import BEST, WEIGHTS, move_aside
@@ -64,12 +65,12 @@ def measure_again(folder: Path, pairs: Sequence[sources.Pair], fingerprint: str,
         try:
             model, story = checkpoints.load_checkpoint(folder / name)
         except ValueError as error:
-            print(error)
+            say(error)
             move_aside(folder, [name])
             continue
         if not _was_measured_on(story, pairs, fingerprint):
             if not told:
-                print(f"{folder}: the saved weights were measured on other validation photos "
+                say(f"{folder}: the saved weights were measured on other validation photos "
                       f"({', '.join(list(story.get('val_psnr_rgb_border4', {}))[:3])}, …) than those of now; "
                       "they are measured again, and the best counts from there.")  # fmt: skip
             told = True

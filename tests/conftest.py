@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import torch._dynamo  # before `_on_the_cpu`: while it is imported, it wants the real functions
+import torch._dynamo  # noqa: F401 -- before `_on_the_cpu`: while it is imported, it wants the real functions
 from children import NOTEBOOK_CHANGES, NOTEBOOK_STEPS, run_child
 
 from sr_utils import images, submission
@@ -146,6 +146,7 @@ def executed_project(tmp_path_factory):
         root,
         *(f"--{name.replace('_', '-')}={value}" for name, value in NOTEBOOK_CHANGES.items()),
     ]
-    done = subprocess.run([*command, "--no-download"], capture_output=True, text=True)
+    poor = os.environ | {"PYTHONIOENCODING": "ascii"}  # a console that lacks ×, → and the like
+    done = subprocess.run([*command, "--no-download"], capture_output=True, text=True, env=poor)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return root, done.stdout

@@ -38,7 +38,10 @@ REFUSED = {
     "truncated PNG": (lambda f: truncate(f / "HR/a.png"), r"a\.png: (truncated|unreadable)"),
     "truncated LR": (lambda f: truncate(f / "LR/ax4.png"), r"ax4\.png: (truncated|unreadable)"),
     "zero bytes": (lambda f: (f / "HR/a.png").write_bytes(b""), r"a\.png: not a PNG, JPEG"),
-    "text named .png": (lambda f: (f / "HR/a.png").write_text("hello"), r"a\.png: not a PNG, JPEG"),
+    "text named .png": (
+        lambda f: (f / "HR/a.png").write_bytes(b"hello"),
+        r"a\.png: not a PNG, JPEG",
+    ),
     "BMP named .png": (lambda f: save(f / "HR/a.png", "RGB", format="BMP"), r"a\.png: not a PNG, JPEG"),
     "LR one pixel off": (
         lambda f: images.write_image(f / "LR/ax4.png", photo(15, 20)),
@@ -64,7 +67,7 @@ REFUSED = {
     "empty folder": (lambda f: [p.unlink() for p in (f / "HR").iterdir()], r"HR holds no image"),
     "no folder": (lambda f: shutil.rmtree(f / "HR"), r"HR is not a folder"),
     "a file in place of the folder": (
-        lambda f: [shutil.rmtree(f / "HR"), (f / "HR").write_text("")],
+        lambda f: [shutil.rmtree(f / "HR"), (f / "HR").write_bytes(b"")],
         r"HR is not a folder",
     ),
     "no permission": (lambda f: (f / "HR/a.png").chmod(0), r"Permission denied.*a\.png"),
@@ -78,7 +81,7 @@ ACCEPTED = {
     "panorama": lambda f: pair_of(f, "a", 200, 30_000),
     "odd sides": lambda f: images.write_image(f / "HR/a.png", photo(67, 83)),
     "hidden and foreign files": lambda f: [
-        (f / "HR" / name).write_text("x") for name in (".DS_Store", "Thumbs.db", "._a.png", "notes.txt")
+        (f / "HR" / name).write_bytes(b"x") for name in (".DS_Store", "Thumbs.db", "._a.png", "notes.txt")
     ],
     "upper case and Unicode": lambda f: [
         (f / "HR/a.png").rename(f / "HR/Ä ÖÜ.PNG"), (f / "LR/ax4.png").rename(f / "LR/Ä ÖÜx4.PNG")

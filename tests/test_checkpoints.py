@@ -18,6 +18,7 @@ from sr_utils.checkpoints import (
 )
 from sr_utils.config import configure
 from sr_utils.networks import CARN, EDSR, MSRResNet
+from sr_utils.networks.edsr import DIV2K_MEAN
 
 MODELS = [MSRResNet(3, features=8, init_gain=1.0), EDSR(2, features=8, res_scale=0.2), CARN(features=4)]
 
@@ -54,7 +55,7 @@ def test_half_precision_is_half_the_size_and_nearly_the_same(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("form", ["bare", "params", "params_ema", "both", "state_dict", "module."])
 @pytest.mark.parametrize("model", [MSRResNet(3), EDSR(2)], ids=["msrresnet", "edsr"])
-def test_foreign_pth_files(tmp_path: Path, model: nn.Module, form: str) -> None:
+def test_foreign_pth_files(tmp_path: Path, capsys, model: nn.Module, form: str) -> None:
     tensors = dict(model.state_dict())
     if form == "module.":
         tensors = {f"module.{name}": value for name, value in tensors.items()}
@@ -65,13 +66,65 @@ def test_foreign_pth_files(tmp_path: Path, model: nn.Module, form: str) -> None:
     torch.save(tensors, tmp_path / "net_g_1990000.pth")
     loaded, metadata = load_checkpoint(tmp_path / "net_g_1990000.pth")
     assert _equal(loaded, model) and not loaded.training
-    assert metadata == {"network": model.name, "arguments": {"num_blocks": len(model.body)}}
+    told = {"edsr": {"res_scale": 1.0, "image_range": 255.0}, "msrresnet": {"bilinear_skip": True}}[
+        model.name
+    ]
+    arguments = {"num_blocks": len(model.body)} | told
+    assert metadata == {"network": model.name, "arguments": arguments, "assumed": told}
+    assert ("params_ema, the averaged weights, are taken" in capsys.readouterr().out) == (form == "both")
 
 
-def test_edsr_files_may_store_their_mean(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "given", "assumed", "told"),
+    [
+        (EDSR(2), {}, {"res_scale": 1.0, "image_range": 255.0}, "res_scale=1.0, image_range=255.0"),
+        (EDSR(2, res_scale=0.2), {"res_scale": 0.2}, {"image_range": 255.0}, "image_range=255.0"),
+        (EDSR(2, image_range=1), {"res_scale": 1, "image_range": 1}, {}, None),
+        (MSRResNet(2), {}, {"bilinear_skip": True}, "bilinear_skip=True"),
+        (MSRResNet(2, bilinear_skip=False), {"bilinear_skip": False}, {}, None),
+    ],
+)
+def test_what_a_foreign_file_does_not_tell_is_given_or_told(
+    tmp_path: Path, capsys, model: nn.Module, given: dict, assumed: dict, told: str | None
+) -> None:
+    path, lr = tmp_path / "net.pth", torch.rand(1, 3, 6, 5)
+    torch.save({"params": model.state_dict()}, path)
+    loaded, metadata = load_checkpoint(path, **given)
+    assert metadata["assumed"] == assumed and metadata["arguments"].items() >= given.items()
+    lines = capsys.readouterr().out.splitlines()
+    assert not lines if told is None else len(lines) == 1 and told in lines[0] and "net.pth" in lines[0]
+    with torch.no_grad():
+        assert torch.equal(loaded(lr), model(lr))
+        if given:
+            assert not torch.allclose(load_checkpoint(path)[0](lr), model(lr), atol=1e-3)
+
+
+def test_arguments_that_do_not_belong_to_a_file_are_refused(tmp_path: Path) -> None:
+    torch.save(MSRResNet(1).state_dict(), tmp_path / "msr.pth")
+    torch.save(EDSR(1).state_dict(), tmp_path / "edsr.pth")
+    save_weights(tmp_path / "ours.safetensors", EDSR(1, features=4, res_scale=0.2), {})
+    assert load_checkpoint(tmp_path / "ours.safetensors", res_scale=0.2)[0].arguments["res_scale"] == 0.2
+    for name, given, told in (
+        ("ours.safetensors", {"res_scale": 1.0}, r"res_scale=1\.0 was given, but the file says 0\.2"),
+        ("msr.pth", {"res_scale": 0.2}, "msrresnet has no such thing"),
+        ("edsr.pth", {"bilinear_skip": True}, "edsr has no such thing"),
+        ("edsr.pth", {"image_range": 0.0}, r"image_range: expected a positive number, got 0\.0"),
+        ("edsr.pth", {"res_scale": float("nan")}, "res_scale: expected a positive number"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            load_checkpoint(tmp_path / name, **given)
+
+
+@pytest.mark.parametrize(("mean", "fits"), [(DIV2K_MEAN, True), ((0, 0, 0), False), ((0.5,) * 4, False)])
+def test_edsr_files_may_store_their_mean(tmp_path: Path, mean: tuple, fits: bool) -> None:
     model = EDSR(2)
-    torch.save({"params": model.state_dict() | {"mean": torch.zeros(1, 3, 1, 1)}}, tmp_path / "e.pth")
-    assert _equal(load_checkpoint(tmp_path / "e.pth")[0], model)
+    stored = {"mean": torch.tensor(mean).view(1, -1, 1, 1)}
+    torch.save({"params": model.state_dict() | stored}, tmp_path / "e.pth")
+    if fits:
+        assert _equal(load_checkpoint(tmp_path / "e.pth")[0], model)
+    else:
+        with pytest.raises(ValueError, match=r"e\.pth: expected DIV2K's mean \(0\.4488"):
+            load_checkpoint(tmp_path / "e.pth")
 
 
 class _Malicious:
@@ -137,7 +190,7 @@ def test_what_does_not_fit_is_listed(tmp_path: Path, suffix: str, damage: str, t
     if damage == "truncated":
         os.truncate(path, path.stat().st_size * 2 // 3)
     elif damage in ("empty", "text"):
-        path.write_text("" if damage == "empty" else "these are no weights")
+        path.write_text("" if damage == "empty" else "these are no weights", encoding="utf-8")
     with pytest.raises(ValueError, match=told) as error:
         load_checkpoint(path)
     assert str(path) in str(error.value)

@@ -104,9 +104,11 @@ def test_configure_changes_what_is_given() -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "project" / "notebooks" / "deep").mkdir(parents=True)
-    (tmp_path / "project" / "pyproject.toml").write_text('[project]\nname = "sr-utils"\n')
+    (tmp_path / "project" / "pyproject.toml").write_text('[project]\nname = "sr-utils"\n', encoding="utf-8")
     # a foreign project in between is passed over
-    (tmp_path / "project" / "notebooks" / "pyproject.toml").write_text('[project]\nname = "other"\n')
+    (tmp_path / "project" / "notebooks" / "pyproject.toml").write_text(
+        '[project]\nname = "other"\n', encoding="utf-8"
+    )
     return tmp_path / "project"
 
 
@@ -127,12 +129,12 @@ def test_project_that_is_not_found_is_told(project: Path, tmp_path: Path, monkey
 def test_saved_folders_and_their_mistakes(project: Path) -> None:
     (project / "data").mkdir()
     saved = project / "data" / "paths.json"
-    saved.write_text(json.dumps({"train_hr": "/photos/hr", "train_lr": "/photos/lr"}))
+    saved.write_text(json.dumps({"train_hr": "/photos/hr", "train_lr": "/photos/lr"}), encoding="utf-8")
     paths = Paths.find(project, train_hr="/other", test_lr="/test")
     assert (paths.train_hr, paths.train_lr) == (Path("/other"), Path("/photos/lr"))
     assert (paths.val_hr, paths.test_lr) == (None, Path("/test"))
     for bad in ('{"train": "x"}', "[1]", '{"train_hr": ', '{"train_lr": "/photos/lr"}'):
-        saved.write_text(bad)
+        saved.write_text(bad, encoding="utf-8")
         with pytest.raises(ValueError, match=r"paths\.json: expected"):
             Paths.find(project)
 

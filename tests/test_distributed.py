@@ -37,7 +37,7 @@ def start(tmp_path: Path, photo_folder, make_photo):
         root = tmp_path / name
         if not root.exists():
             build_store(pairs, root / "data" / "demo" / "train", sub_image=32, step=16)
-            (root / "data" / "paths.json").write_text(json.dumps({"val_hr": str(val)}))
+            (root / "data" / "paths.json").write_text(json.dumps({"val_hr": str(val)}), encoding="utf-8")
         command = [
             sys.executable,
             *launcher,

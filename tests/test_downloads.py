@@ -134,7 +134,7 @@ def test_the_registry_is_the_pinned_one():
     assert sizes["DIV2K_train_HR.zip"] == 3530603713 and len(sizes) == 4
     counts = {folder: len(numbers) for one in downloads.DIV2K for folder, (_, numbers) in one.folders.items()}
     assert counts == {"train_HR": 500, "train_LR": 500, "val_HR": 80, "val_LR": 80, "test_LR": 80}
-    assert len(downloads.SET5_REGISTRY.read_text().splitlines()) == 10
+    assert len(downloads.SET5_REGISTRY.read_text(encoding="utf-8").splitlines()) == 10
 
 
 def test_without_mini_div2k_the_ways_to_it_are_named(tmp_path):

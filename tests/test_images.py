@@ -1,4 +1,6 @@
 import hashlib
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import skimage
 import torch
 from PIL import Image, ImageOps
 
-from sr_utils import images
+from sr_utils import headers, images
 
 QUADRANTS = np.kron(
     np.array([[[250, 10, 10], [10, 250, 10]], [[10, 10, 250], [240, 240, 240]]], np.uint8),
@@ -84,9 +86,28 @@ def test_a_png_is_not_written_under_another_kinds_name(tmp_path: Path, make_phot
 
 def test_an_image_of_too_many_pixels_is_named(tmp_path: Path, make_photo, monkeypatch) -> None:
     images.write_image(tmp_path / "vast.png", make_photo(9, 13))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)  # Pillow refuses more than twice as many
-    with pytest.raises(ValueError, match=r"vast\.png: unreadable image .*117 pixels"):
-        images.read_header(tmp_path / "vast.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)  # Pillow's own limit does not matter
+    assert images.read_image(tmp_path / "vast.png").shape == (9, 13, 3)
+    monkeypatch.setattr(headers, "MAX_PIXELS", 116)
+    for refused in (images.read_header, images.read_image):
+        with pytest.raises(ValueError, match=r"vast\.png: expected at most 116 pixels .* got 9×13"):
+            refused(tmp_path / "vast.png")
+    with pytest.raises(ValueError, match="expected at most 116 pixels"):  # what could not be read again
+        images.write_image(tmp_path / "new.png", make_photo(9, 13))
+    assert not (tmp_path / "new.png").exists()
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_outputs_are_read_and_bombs_are_not(tmp_path: Path) -> None:
+    """By header alone: 16 times 11.5 megapixels, beyond Pillow's limit; and more than OpenCV decodes."""
+    for name, height, width in (("ours", 13_564, 13_564), ("bomb", 32_768, 32_769), ("long", 4, 1_000_001)):
+        header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+        chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+        (tmp_path / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT\x35\xaf\x06\x1e")
+    assert images.read_header(tmp_path / "ours.png")[:2] == (13_564, 13_564)
+    for name, size in (("bomb", "32768×32769"), ("long", "4×1000001")):
+        with pytest.raises(ValueError, match=rf"{name}\.png: expected at most .* got {size}"):
+            images.read_image(tmp_path / f"{name}.png")
 
 
 def test_all_256_levels_survive_tensors_and_halves_round_up() -> None:
@@ -139,7 +160,7 @@ def _write_odd_image(kind: str, path: Path) -> None:
     elif kind == "bmp":
         photo.save(path, "BMP")
     elif kind == "text":
-        path.write_text("not an image")
+        path.write_text("not an image", encoding="utf-8")
     elif kind == "empty":
         path.write_bytes(b"")
     elif kind in ("truncated png", "truncated jpeg"):
@@ -185,14 +206,14 @@ def test_other_modes_become_rgb_with_a_note(tmp_path: Path, mode: str, note: str
     path = tmp_path / "photo.png"
     made = Image.fromarray(QUADRANTS).convert(mode)
     made.save(path)
-    assert images.read_header(path) == (32, 48, note)
+    assert images.read_header(path) == (32, 48, note, "")
     np.testing.assert_array_equal(images.read_image(path), np.asarray(made.convert("RGB")))
 
 
 def test_the_content_decides_not_the_suffix(tmp_path: Path) -> None:
     path = tmp_path / "really_a_jpeg.png"
     Image.fromarray(QUADRANTS).save(path, "JPEG", quality=98)
-    assert images.read_header(path) == (32, 48, "")
+    assert images.read_header(path) == (32, 48, "", "")
     assert np.abs(images.read_image(path).astype(int) - QUADRANTS).mean() < 6
 
 

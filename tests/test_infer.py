@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from sr_utils import checkpoints, images, infer, tiles
+from sr_utils import checkpoints, headers, images, infer, tiles
 from sr_utils.infer import (
     SelfEnsemble,
     enlarge_with,
@@ -265,7 +265,7 @@ def test_a_folder_is_enlarged_and_finished_images_are_kept(photo_folder, tmp_pat
     assert model.widths == []  # all finished
     targets[1].write_bytes(targets[1].read_bytes()[:-9])  # damaged
     targets[2].unlink()
-    with (out / "manifest.jsonl").open("a") as file:
+    with (out / "manifest.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"image": "0901", "ha')  # a killed run's last words
     super_resolve_folder(model, files, out)
     assert model.widths == [4, 7]
@@ -336,7 +336,7 @@ def test_the_command(photo_folder, tmp_path: Path) -> None:
     assert done.returncode == 0 and images.read_image(tmp_path / "plain" / "b.png").shape == (20, 24, 3)
     assert run([*command, "--out", tmp_path / "eight", "--self-ensemble"]).returncode == 0
     assert read_manifest(tmp_path / "eight")["a"]["ensemble"] is True
-    (folder / "c.png").write_text("no image")
+    (folder / "c.png").write_text("no image", encoding="utf-8")
     done = run([*command, "--out", tmp_path / "plain"])
     assert done.returncode == 1 and "1 of 3 images failed" in done.stderr and "c.png" in done.stderr
     assert "Traceback" not in done.stderr
@@ -360,3 +360,27 @@ def test_bicubic_and_networks_side_by_side(model, make_photo) -> None:
     for name, (_, lr) in pairs.items():
         np.testing.assert_array_equal(outputs["bicubic"][name], images.resize_bicubic(lr, 4))
         np.testing.assert_array_equal(outputs["small"][name], super_resolve(model, lr))
+
+
+def test_the_longest_names_are_enlarged_and_longer_ones_are_told(photo_folder, tmp_path: Path) -> None:
+    longest = "ü" * 125 + "a"  # 251 bytes; 255 with the suffix
+    folder = photo_folder("LR", {f"{longest}.png": (4, 5), "b.png": (5, 4)})
+    (folder / f"{longest}.png").rename(folder / f"{longest}.jpg")
+    (folder / "b.png").rename(folder / ("b" * 255))  # no suffix: its output would need 259 bytes
+    with pytest.raises(ValueError, match=r"1 of 2 images failed, the others are done: .*File name too long"):
+        super_resolve_folder(Nearest(), sorted(folder.iterdir()), tmp_path / "out")
+    assert images.read_image(tmp_path / "out" / f"{longest}.png").shape == (16, 20, 3)
+    assert list(read_manifest(tmp_path / "out")) == [longest]
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_what_could_not_be_read_again_is_refused_before_it_is_made(
+    photo_folder, tmp_path: Path, monkeypatch
+) -> None:
+    folder = photo_folder("LR", {"large.png": (6, 9), "small.png": (5, 9)})
+    monkeypatch.setattr(headers, "MAX_PIXELS", 16 * 45)
+    model = CountingNearest()
+    with pytest.raises(ValueError, match=r"large\.png: expected at most 720 pixels .* got 24×36\. Cut it"):
+        super_resolve_folder(model, images.list_images(folder), tmp_path / "out")
+    assert model.widths == [9] and list(read_manifest(tmp_path / "out")) == ["small"]
+    assert images.read_image(tmp_path / "out" / "small.png").shape == (20, 36, 3)

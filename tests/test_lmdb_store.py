@@ -111,7 +111,7 @@ def test_round_trip_is_byte_equal(
 def test_png_stores_are_the_fields_format(tmp_path: Path, make_photo) -> None:
     store = build_store([("a", make_photo(32, 48), None)], tmp_path / "s", codec="png", sub_image=32, step=16)
     for side, size in zip(SIDES, (32, 8), strict=True):
-        lines = (tmp_path / "s" / side / "meta_info.txt").read_text().splitlines()
+        lines = (tmp_path / "s" / side / "meta_info.txt").read_text(encoding="utf-8").splitlines()
         assert lines == [f"a_s00{n}.png ({size},{size},3) 1" for n in (1, 2)]
     store.close()
     with lmdb.open(str(tmp_path / "s" / SIDES[0]), readonly=True, lock=False) as environment:
@@ -327,7 +327,7 @@ def test_of_builders_that_start_together_one_builds(tmp_path: Path, make_photo) 
 
 
 def _edit(path: Path, **changed: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changed), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -368,17 +368,17 @@ def test_damaged_stores_are_refused_and_built_anew(
         other = build_store(pairs, tmp_path / "other", sub_image=32, step=16)
         shutil.copy(other.folder / SIDES[1] / "data.mdb", data[SIDES[1]])
     elif damage == "count":
-        photos = json.loads(description.read_text())["photos"]
+        photos = json.loads(description.read_text(encoding="utf-8"))["photos"]
         photos[0]["windows"]["one_more"] = [0, 0]
         _edit(description, photos=photos)
     elif damage == "half json":
         os.truncate(description, description.stat().st_size // 2)
     elif damage in ("empty json", "list"):
-        description.write_text("[]" if damage == "list" else "")
+        description.write_text("[]" if damage == "list" else "", encoding="utf-8")
     else:
-        content = json.loads(description.read_text())
+        content = json.loads(description.read_text(encoding="utf-8"))
         del content[damage.split()[1]]
-        description.write_text(json.dumps(content))
+        description.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ValueError, match=told) as error:
         open_store(folder)
     assert "01_prepare_data" in str(error.value)  # the error, and what it holds, is alive as in a notebook
@@ -458,7 +458,7 @@ def foreign(tmp_path):
         environment.close()
         shape = (48 // scale, 40 // scale)
         lines = [f"{key}.png ({shape[0]},{shape[1]},3) 1\n" for key in photos]
-        (tmp_path / folder / "meta_info.txt").write_text("".join(lines))
+        (tmp_path / folder / "meta_info.txt").write_text("".join(lines), encoding="utf-8")
     return tmp_path, photos
 
 
@@ -503,7 +503,7 @@ def test_lmdbs_of_other_tools_are_read(foreign):
 )
 def test_lmdbs_of_other_tools_that_do_not_match_are_refused(foreign, change, told):
     listing = foreign[0] / "DIV2K_train_HR_sub.lmdb" / "meta_info.txt"
-    listing.write_text(change(listing.read_text()))
+    listing.write_text(change(listing.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(ValueError, match=told):
         open_store(foreign[0])
 

@@ -115,3 +115,35 @@ def test_evaluate_tells_every_image_and_summarize_the_mean_per_image(make_photo)
 def test_evaluate_names_what_does_not_fit(outputs: dict) -> None:
     with pytest.raises(ValueError, match="ours, photo"):
         metrics.evaluate({"photo": GOOD}, {"ours": outputs})
+
+
+def _with_dot(image: np.ndarray, row: int, column: int) -> np.ndarray:
+    image = image.copy()
+    image[row : row + 4, column : column + 4 : 2] = 0
+    return image
+
+
+WHITE = np.full((200, 240, 3), 255, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda photo: photo, True),
+        (lambda photo: WHITE, False),
+        (lambda photo: WHITE // 3, False),
+        (lambda photo: _with_dot(WHITE, 100, 120), True),  # in the middle, where it is looked for first
+        (lambda photo: _with_dot(WHITE, 8, 232), True),
+        (lambda photo: _with_dot(WHITE, 0, 0)[:, :, :1].repeat(3, 2), True),
+        (lambda photo: photo[:8, :40], True),  # too small to be measured, which says so itself
+        (lambda photo: images.resize_bicubic(photo[:48, :60], 4), False),
+    ],
+)
+def test_a_photo_that_bicubic_restores_exactly_has_no_detail(make_photo, make, expected: bool) -> None:
+    hr = make(make_photo(200, 240))
+    enlarged = hr.shape == (192, 240, 3)
+    lr = make_photo(200, 240)[:48, :60] if enlarged else images.resize_bicubic(hr, 0.25)
+    assert metrics.has_detail(hr, lr) is expected
+    if min(hr.shape[:2]) > 8:
+        db = metrics.psnr(images.resize_bicubic(lr, 4), hr, border=4, channel="y")
+        assert math.isfinite(db) is expected

@@ -107,7 +107,9 @@ def test_hand_in_passes_every_rule_and_is_packed(executed_project):
 
 def _edit_manifest(folder, **changes):
     records = [record | changes for record in read_manifest(folder).values()]
-    (folder / "manifest.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    (folder / "manifest.jsonl").write_text(
+        "".join(json.dumps(record) + "\n" for record in records), encoding="utf-8"
+    )
 
 
 def _edit_story(folder, network=None, **changes):
@@ -198,7 +200,7 @@ def test_a_folder_that_is_no_hand_in_is_told(executed_project, tmp_path):
         submission.check(folder)
     shutil.copytree(executed_project[0] / "report" / "submission", folder)
     for damage in ("[]", "{", '{"profile": "demo"}'):
-        (folder / "manifest.json").write_text(damage)
+        (folder / "manifest.json").write_text(damage, encoding="utf-8")
         with pytest.raises(ValueError, match=r"no hand-in, or damaged.*notebook 07"):
             submission.check(folder)
 
@@ -224,8 +226,8 @@ def test_notebook_03_draws_the_log_of_a_run_that_trains_elsewhere(executed_proje
     root = tmp_path / "copy"
     shutil.copytree(executed_project[0], root)
     run = Paths(root).run(configure("demo", total_steps=STEPS, **CHANGES).run_name)
-    lines = (run / "log.jsonl").read_text().splitlines(keepends=True)
-    (run / "log.jsonl").write_text("".join(lines[:-1]))  # not yet at its end
+    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (run / "log.jsonl").write_text("".join(lines[:-1]), encoding="utf-8")  # not yet at its end
     (run / "state.pt").unlink()
     notebook = nbformat.read(REPOSITORY / "notebooks" / "03_train.ipynb", 4)
     cell = next(c for c in code_cells(notebook) if "parameters" in c.metadata.get("tags", []))
@@ -233,7 +235,7 @@ def test_notebook_03_draws_the_log_of_a_run_that_trains_elsewhere(executed_proje
     NotebookClient(notebook, timeout=200, kernel_name="python3").execute(cwd=str(root))
     assert (
         not (run / "state.pt").exists()
-        and len((run / "log.jsonl").read_text().splitlines()) == len(lines) - 1
+        and len((run / "log.jsonl").read_text(encoding="utf-8").splitlines()) == len(lines) - 1
     )
 
 

@@ -111,7 +111,7 @@ def test_list_images_refuses_by_name(photo_folder, tmp_path: Path) -> None:
 
 def test_unreadable_photos_are_found_before_they_are_decoded(photo_folder) -> None:
     folder = photo_folder("photos", {"a.png": (8, 8)})
-    (folder / "bad.png").write_text("x")
+    (folder / "bad.png").write_text("x", encoding="utf-8")
     with pytest.raises(ValueError, match=r"bad\.png"):
         find_pairs(folder, None)
 
@@ -172,6 +172,21 @@ def test_reduced_copies_join_the_training_photos_alone(photo_folder, tmp_path: P
     assert len(find_split(first, paths, "train")) == 6
 
 
+def test_blank_validation_photos_are_named_and_left_out(photo_folder, tmp_path: Path, capsys) -> None:
+    folder = photo_folder("val", {"a.png": (40, 48), "b.png": (40, 48)})
+    white = np.full((40, 48, 3), 255, np.uint8)
+    images.write_image(folder / "page.png", white)
+    paths = Paths(tmp_path, train_hr=folder, val_hr=folder)
+    assert [pair.name for pair in find_split(FULL, paths, "val")] == ["a", "b"]
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1 and "1 of 3 validation photos have no detail" in told and ": page" in told
+    assert [pair.name for pair in find_split(FULL, paths, "train")] == ["a", "b", "page"]
+    for name in "ab":
+        images.write_image(folder / f"{name}.png", white)
+    with pytest.raises(ValueError, match=r"3 of 3 validation photos have no detail .*: a, b, page\. Choose"):
+        find_split(FULL, paths, "val")
+
+
 def test_full_profile_reads_mini_div2k(photo_folder, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="mini-DIV2K is missing"):
         sources.find_split(FULL, Paths(tmp_path), "train")
@@ -210,7 +225,7 @@ def test_demo_test_images_are_a_quarter_and_made_once(tmp_path: Path) -> None:
     assert [path.stem for path in found] == sorted(Path(n).stem for n in sources.DEMO_PHOTOS["test"])
     for path in found:
         (name,) = (n for n in sources.DEMO_PHOTOS["test"] if Path(n).stem == path.stem)
-        height, width, _ = images.read_header(sources._package_photo(name))
+        height, width = images.read_header(sources._package_photo(name))[:2]
         assert images.read_header(path)[:2] == (height // 4, width // 4)
     times = [path.stat().st_mtime_ns for path in found]
     assert [path.stat().st_mtime_ns for path in sources.find_test_images(DEMO, Paths(tmp_path))] == times
@@ -301,3 +316,19 @@ def test_the_centres_of_large_and_small_photos(tmp_path) -> None:
     assert pair.name == "a" and pair.lr is None
     np.testing.assert_array_equal(pair.hr, photo[5:25, 10:30])
     np.testing.assert_array_equal(sources.read_centres([tmp_path / "a.png"])[0].hr, photo)
+
+
+def test_other_kinds_of_images_are_named_as_passed_over(photo_folder, capsys) -> None:
+    folder = photo_folder("mixed", {"a.png": (8, 8)})
+    for name in ("b.jfif", "c.JPE"):
+        Image.new("RGB", (8, 8)).save(folder / name, "JPEG")
+    for name in ("d.heic", "e.BMP", "f.gif", "g.avif", "h.CR2", "i.psd", "notes.txt", ".j.heic"):
+        (folder / name).write_bytes(b"x")
+    assert [path.name for path in list_images(folder)] == ["a.png", "b.jfif", "c.JPE"]
+    told = capsys.readouterr().out
+    assert "6 images of other kinds (d.heic, e.BMP, f.gif, g.avif, h.CR2, …) are passed over" in told
+    assert told.count("\n") == 1 and "notes" not in told
+    for name in ("a.png", "b.jfif", "c.JPE"):
+        (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=r"holds no image but 6 images of other kinds \(d\.heic"):
+        list_images(folder)

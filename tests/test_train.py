@@ -295,9 +295,18 @@ def test_half_a_log_line_of_a_killed_run_is_passed_over(project: Paths, trained)
     with pytest.raises(_StopError):
         train(TINY, project, fail)
     log = project.run(TINY.run_name) / "log.jsonl"
-    log.write_text(log.read_text() + '{"step": 9, "lo')
+    log.write_text(log.read_text(encoding="utf-8") + '{"step": 9, "lo', encoding="utf-8")
     assert [record["step"] for record in read_log(log.parent)] == [2, 4, 6, 8]
     _assert_equal_runs(train(TINY, project), trained(TINY))
+
+
+def test_a_blank_validation_photo_does_not_decide(project: Paths, trained, photo_folder) -> None:
+    whole = trained(TINY)
+    images.write_image(project.val_hr / "page.png", np.full((40, 40, 3), 255, np.uint8))
+    folder = train(TINY, project)
+    _, story = checkpoints.load_checkpoint(folder / "best.safetensors")
+    assert list(story["val_psnr_rgb_border4"]) == ["v", "w"]
+    _assert_equal_runs(folder, whole)
 
 
 def _spoil(monkeypatch, bad_steps: set[int]) -> None:

@@ -47,7 +47,7 @@ def make_weights(tmp_path: Path, monkeypatch, photo_folder):
     monkeypatch.setenv("SR_DATA", str(tmp_path))
     home = tmp_path / "project" / "checkpoints"
     home.mkdir(parents=True)
-    (home / "README.md").write_text("before\n<!-- results -->\nold\n<!-- end -->\nafter\n")
+    (home / "README.md").write_text("before\n<!-- results -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
     monkeypatch.setattr(module, "HERE", home)
     return module
 
@@ -77,11 +77,11 @@ def test_a_network_is_made_measured_and_replaced_only_by_a_better_one(
     before = longer["initial_weights"]  # its rate stayed high: the last averaged weights, not the best ones
     assert (before["step"], before["weights"], before["initial_weights"]) == (6, "ema", story)
     make_weights.measure(paths)
-    card = (shipped.parent / "README.md").read_text()
+    card = (shipped.parent / "README.md").read_text(encoding="utf-8")
     assert card.startswith("before\n<!-- results -->\n| photos | method | PSNR dB (RGB, border 4)")
     assert card.endswith("|\n<!-- end -->\nafter\n") and "old" not in card
     assert card.count("| bicubic |") == card.count("| tiny |") == 2
-    assert (shipped.parent / "results.csv").read_text().count("\n") == 5
+    assert (shipped.parent / "results.csv").read_text(encoding="utf-8").count("\n") == 5
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -130,4 +130,6 @@ def test_the_cards_table_is_that_of_the_shipped_files(
     )
     assert np.abs(again - told).to_numpy().max() < 0.005  # other processors round otherwise
     for (photos, method), row in told.iterrows():
-        assert f"| {photos} | {method} | {row.iloc[0]:.3f} |" in (CHECKPOINTS / "README.md").read_text()
+        assert f"| {photos} | {method} | {row.iloc[0]:.3f} |" in (CHECKPOINTS / "README.md").read_text(
+            encoding="utf-8"
+        )

@@ -54,7 +54,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     notebooks.mkdir(parents=True)
     settings.mkdir(parents=True)
     news = '{"fetchNews": "false", "checkForUpdates": false}'  # its question would cover the notebook
-    (settings / "notification.jupyterlab-settings").write_text(news)
+    (settings / "notification.jupyterlab-settings").write_text(news, encoding="utf-8")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -76,7 +76,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
         f"--ServerApp.root_dir={notebooks.parent}",
         "--expose-app-in-browser",
     ]
-    with (folder / "log.txt").open("w") as log:
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "jupyter", "lab", *options], env=environment, stdout=log, stderr=log
         )
@@ -97,7 +97,7 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
             if server.poll() is not None:
                 break
             time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
 
 
 @pytest.fixture(scope="session")

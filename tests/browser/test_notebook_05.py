@@ -35,7 +35,8 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 300
     view = View(page)
     config, paths = configure("demo", total_steps=NOTEBOOK_STEPS, **NOTEBOOK_CHANGES), Paths(root)
-    assert view.chosen("image") in ("astronaut", "butterfly")  # the latter with Set5 below SR_DATA
+    first = ("validation photos: astronaut", "Set5: butterfly")  # the latter with Set5 below SR_DATA
+    assert view.chosen("image") in first
 
     model, _ = load_checkpoint(paths.run(config.run_name) / "best.safetensors")
     ours = model.label + THIS_RUN
@@ -43,9 +44,9 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     _, lr = sources.read_pair(pair)
     expected = {"bicubic": images.resize_bicubic(lr, 4), ours: super_resolve(model, lr)}
 
-    view.choose("image", "coffee")
+    view.choose("image", "validation photos: coffee")
     view.choose("right-method", ours)
-    view.wait_for("coffee", "bicubic", ours)
+    view.wait_for("validation photos: coffee", "bicubic", ours)
     for key, shown, other in (("End", "bicubic", ours), ("Home", ours, "bicubic")):
         view.press(key)
         screen = view.screen().astype(float)
