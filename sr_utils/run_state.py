@@ -20,6 +20,7 @@ from sr_utils.distributed import join
 from sr_utils.infer import super_resolve
 from sr_utils.metrics import psnr
 from sr_utils.muon import Muon
+from sr_utils.overlap import require_apart
 from sr_utils.paths import Paths
 from sr_utils.recipe import learning_rate_at
 from sr_utils.sub_images import open_store
@@ -40,6 +41,8 @@ class Run:
         self.val_pairs = sources.find_split(config, paths, "val")
         store = open_store(paths.store(config.profile))
         _require_same(store.description, config)
+        if config.challenge:
+            require_apart(store, self.val_pairs)
         self.fingerprint: str = store.description["fingerprint"]
         self.sampler = PatchSampler(
             store, hr_patch_size=config.hr_patch_size, batch_size=config.batch_size, seed=config.seed,
