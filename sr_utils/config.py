@@ -97,7 +97,7 @@ class Config:
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """Arithmetic of convolutions; "auto" takes what the device does natively."""
     challenge: bool = True
-    """Hold the challenge's rules: parameter limit, no initial weights, no photo left out."""
+    """Hold the challenge's rules: parameter limit, no initial weights, no photo left out or used twice."""
     test_images: int = 80
     """How many test images a complete hand-in has."""
 

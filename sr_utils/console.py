@@ -3,10 +3,10 @@
 import sys
 
 
-def say(text: str) -> None:
+def say(text: object) -> None:
     """Print a line, whatever the encoding of the output; functions of the package print by this alone."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    print(str(text).encode(encoding, "replace").decode(encoding), flush=True)
 
 
 def tolerate_any_console() -> None:

@@ -25,6 +25,7 @@ from sr_utils import images, sources
 from sr_utils.ahead import ahead
 from sr_utils.config import PROFILES, SCALE, Config
 from sr_utils.files import write_atomic
+from sr_utils.overlap import require_apart
 from sr_utils.paths import Paths
 from sr_utils.splits import content_digest, source_digest
 from sr_utils.sub_images import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store
@@ -80,14 +81,20 @@ def build_store(
 
 
 def build_split(config: Config, paths: Paths) -> Store:
-    """The store of a profile's training photos, one for all runs of the profile."""
+    """The store of a profile's training photos, one for all runs of the profile.
+
+    ValueError, beside those of `build_store`, if the challenge's rules hold and a validation photo is in it.
+    """
     profile = PROFILES.get(config.profile, config)  # a user's own name has no patch size of its own
     smallest = max(config.hr_patch_size, profile.hr_patch_size)
-    return build_store(
+    store = build_store(
         sources.find_split(config, paths, "train"), paths.store(config.profile), codec=config.codec,
         sub_image=config.sub_image, step=config.sub_image_step, smallest=smallest,
         skip_small=not config.challenge,
     )  # fmt: skip
+    if config.challenge:
+        require_apart(store, sources.find_split(config, paths, "val"))
+    return store
 
 
 def _plan(

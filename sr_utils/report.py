@@ -11,6 +11,7 @@ from pypdf import PdfReader
 
 from sr_utils import checkpoints
 from sr_utils.config import PARAMETER_LIMIT, Config
+from sr_utils.console import say
 from sr_utils.figures import THIS_RUN
 from sr_utils.files import write_atomic
 from sr_utils.networks import count_parameters
@@ -97,6 +98,11 @@ def write_report(numbers: dict[str, Any], config: Config, paths: Paths) -> Path:
     for name in made_by.keys() - numbers["figures"]:
         raise FileNotFoundError(f"The figure {name} is missing. Run notebooks/{made_by[name]}.ipynb first.")
     write_atomic(results / "report.json", json.dumps(numbers, indent=1))
+    if boxes := find_undrawable(json.dumps(numbers, ensure_ascii=False), installed=True):
+        say(
+            f"No installed font has {' '.join(boxes)}: boxes stand for them in the report. Install one, for "
+            "example Noto (Debian, Ubuntu: apt install fonts-noto), or write it in Latin letters."
+        )
     pdf = _compile(config, paths, "pdf")
     pages = len(PdfReader(io.BytesIO(pdf)).pages)
     if pages > MAX_PAGES:
@@ -115,10 +121,34 @@ def draw_pages(config: Config, paths: Paths) -> list[bytes]:
 
 def _compile(config: Config, paths: Paths, kind: str) -> Any:
     template = paths.root / "report" / "report.typ"
-    inputs = {"folder": "/" + paths.results(config.run_name).relative_to(paths.root).as_posix()}
-    try:
+    folder = paths.results(config.run_name)
+    inputs = {"folder": "/" + folder.relative_to(paths.root).as_posix()}
+    numbers = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    bundled = not find_undrawable(json.dumps(numbers, ensure_ascii=False), installed=False)
+    try:  # with the bundled fonts alone where they have all, so that the report looks alike everywhere
         return typst.compile(
-            template, format=kind, root=paths.root, sys_inputs=inputs, ignore_system_fonts=True, ppi=110
+            template, format=kind, root=paths.root, sys_inputs=inputs, ignore_system_fonts=bundled, ppi=110
         )
     except typst.TypstError as error:
         raise ValueError(f"{template}: {error}") from None
+
+
+def find_undrawable(text: str, *, installed: bool) -> list[str]:
+    """The characters of a text that typst's bundled fonts lack, or that the `installed` ones lack, too."""
+    if _is_drawable(text, installed):
+        return []
+    return [
+        letter
+        for letter in dict.fromkeys(text)
+        if not letter.isascii() and not _is_drawable(letter, installed)
+    ]
+
+
+def _is_drawable(text: str, installed: bool) -> bool:
+    """Whether each character has its glyph: PDF/A forbids the boxes that otherwise stand for one."""
+    options: Any = {"sys_inputs": {"text": text}, "ignore_system_fonts": not installed}
+    try:
+        typst.compile(b"#sys.inputs.text", format="pdf", pdf_standards="a-2b", **options)
+    except typst.TypstError:
+        return False
+    return True

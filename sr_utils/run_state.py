@@ -18,6 +18,7 @@ from sr_utils.console import say
 from sr_utils.device import choose_device
 from sr_utils.distributed import join
 from sr_utils.muon import Muon
+from sr_utils.overlap import require_apart
 from sr_utils.paths import Paths
 from sr_utils.recipe import learning_rate_at
 from sr_utils.run_files import read_log
@@ -40,6 +41,8 @@ class Run:
         self.val_pairs = sources.find_split(config, paths, "val")
         self.val_fingerprint = photo_fingerprint(self.val_pairs)
         store = open_split(config, paths)
+        if config.challenge:
+            require_apart(store, self.val_pairs)
         self.fingerprint: str = store.description["fingerprint"]
         self.sampler = PatchSampler(
             store, hr_patch_size=config.hr_patch_size, batch_size=config.batch_size, seed=config.seed,

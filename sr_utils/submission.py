@@ -5,58 +5,73 @@ import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sr_utils import images, sources
 from sr_utils.config import Config
 from sr_utils.files import put_in_place, write_atomic
-from sr_utils.infer import MANIFEST
+from sr_utils.hand_in_files import (
+    CHECKPOINT,
+    MANIFEST,
+    RECORDS,
+    REPORT,
+    files_of_others,
+    list_files,
+    sha256,
+)
+from sr_utils.hand_in_source import SOURCES, copy_sources
+from sr_utils.infer import read_manifest
 from sr_utils.paths import Paths
 from sr_utils.rules import Rule, as_table, check
 from sr_utils.splits import open_split
-from sr_utils.swap import swapped_in
+from sr_utils.swap import CLAIM, swapped_in
 
-__all__ = ["as_table", "build", "check", "pack"]
-
-SOURCES = ("sr_utils", "notebooks", "report/report.typ", "report/references.yml", "bench/ablations.csv",
-           "bench/curves.json", "bench/results.json", "report/figures", "report/make_figures.py",
-           "data/README.md", "checkpoints/README.md", "requirements.txt", "pyproject.toml", "Makefile",
-           "README.md", "LICENSE")  # fmt: skip
+__all__ = ["SOURCES", "as_table", "build", "check", "pack"]
 
 
 def build(config: Config, paths: Paths) -> Path:
     """Copy images, checkpoint, report and source code into `report/submission/`, with a manifest.
 
+    The zip of an earlier one is set aside as `submission.old.zip`.
+
     Raises:
         FileNotFoundError: something is missing; the message names the notebook that makes it.
+        ValueError: the folder holds files of the user's own, which would be lost.
     """
     folder = paths.root / "report" / "submission"
+    _require_ours(folder)
     with swapped_in(folder) as beside:
-        (beside / "images").mkdir()
         files = sources.find_test_images(config, paths)
         made = paths.results(config.run_name) / "test"
-        for file in files:
-            _copy(made / f"{file.stem}.png", beside / "images", "04_infer_test_set")
-        _copy(made / MANIFEST, beside, "04_infer_test_set")
-        _copy(files[0], beside / f"sample_LR{files[0].suffix}", "01_prepare_data")
-        best = paths.run(config.run_name) / "best.safetensors"
-        _copy(best, beside / "checkpoint.safetensors", "03_train")
-        _copy(paths.root / "report" / "report.pdf", beside, "07_report")
-        for name in SOURCES:
-            origin, target = paths.root / name, beside / "source" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if origin.is_dir():
-                shutil.copytree(origin, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-            elif origin.exists():
-                shutil.copy(origin, target)
+        _copy_images(files, made, beside)
+        _copy(paths.run(config.run_name) / "best.safetensors", beside / CHECKPOINT, "03_train")
+        _copy(paths.root / "report" / REPORT, beside, "07_report")
+        copy_sources(paths.root, beside / "source")
+        store = open_split(config, paths).description
         manifest = {
             "profile": config.profile,
             "test_images": config.test_images,
-            "lr_sizes": {file.stem: images.read_header(file)[:2] for file in files},
+            "inputs": {
+                file.stem: {"size": images.read_header(file)[:2], "sha256": sha256(file)} for file in files
+            },
             "sample": files[0].stem,
-            "data_fingerprint": open_split(config, paths).description["fingerprint"],
+            "data_fingerprint": store["fingerprint"],
+            "files": {name: sha256(beside / name) for name in list_files(beside)[0] if name != CLAIM},
         }
-        write_atomic(beside / "manifest.json", json.dumps(manifest, indent=1))
+        write_atomic(beside / MANIFEST, json.dumps(manifest, indent=1))
+    _set_aside(_zip_of(folder))
     return folder
+
+
+def _copy_images(files: Sequence[Path], made: Path, beside: Path) -> None:
+    """The enlarged images of the inputs with their records, and the first input."""
+    (beside / "images").mkdir()
+    for file in files:
+        _copy(made / f"{file.stem}.png", beside / "images", "04_infer_test_set")
+    records = read_manifest(made)
+    lines = [json.dumps(records[file.stem]) + "\n" for file in files if file.stem in records]
+    images.write_atomic(beside / RECORDS, "".join(lines))
+    shutil.copy(files[0], beside / f"sample_LR{files[0].suffix}")
 
 
 def _copy(origin: Path, target: Path, notebook: str) -> None:
@@ -65,21 +80,49 @@ def _copy(origin: Path, target: Path, notebook: str) -> None:
     shutil.copy(origin, target)
 
 
+def _require_ours(folder: Path) -> None:
+    """ValueError if a folder that is to be replaced holds what `build` did not put there."""
+    if folder.is_symlink():
+        raise ValueError(f"{folder} is a link. Remove it; a hand-in is built in a folder of its own.")
+    files, others = list_files(folder)
+    try:
+        built: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        own = [name for name in files if name != MANIFEST and sha256(folder / name) != built.get(name)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or of an older version
+        own = files_of_others(files)
+    if own or others:
+        raise ValueError(
+            f"{folder} holds files that were added or changed since it was built, and that would be lost: "
+            f"{', '.join([*own, *others][:5])}. Move them elsewhere, or delete the folder."
+        )
+
+
 def pack(folder: Path | str, rows: Sequence[Rule], *, despite_failures: bool = False) -> Path:
-    """Zip a checked hand-in beside its folder.
+    """Zip a checked hand-in beside its folder; an earlier zip is set aside as `<folder>.old.zip`.
 
     Raises:
         ValueError: a rule failed, and `despite_failures` is not set.
     """
     folder = Path(folder)
+    target, beside = _zip_of(folder), folder.with_name(f"{folder.name}.zip.part")
+    _set_aside(target)
     failed = [row.rule for row in rows if not row.passed]
     if failed and not despite_failures:
         raise ValueError(
             f"No zip: {len(failed)} rules fail ({'; '.join(failed)}). despite_failures=True packs it."
         )
-    target, beside = folder.with_suffix(".zip"), folder.with_suffix(".zip.part")
     with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            archive.write(path, Path(folder.name) / path.relative_to(folder))
+        for name in list_files(folder)[0]:
+            archive.write(folder / name, f"{folder.name}/{name}")
     put_in_place(beside, target)
     return target
+
+
+def _zip_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.zip")
+
+
+def _set_aside(archive: Path) -> None:
+    """An earlier zip is not taken for the hand-in of now, and not lost either."""
+    if archive.exists():
+        archive.replace(archive.with_suffix(".old.zip"))

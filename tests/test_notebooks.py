@@ -12,16 +12,12 @@ import pytest
 from children import NOTEBOOK_CHANGES as CHANGES
 from children import NOTEBOOK_STEPS as STEPS
 from nbclient import NotebookClient
-from pypdf import PdfReader, PdfWriter
+from pypdf import PdfReader
 
 from sr_utils import submission
-from sr_utils.checkpoints import load_checkpoint, save_weights
 from sr_utils.config import configure
-from sr_utils.infer import read_manifest
-from sr_utils.networks import MSRResNet
 from sr_utils.paths import Paths
 from sr_utils.report import collect
-from sr_utils.sources import find_split
 
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
@@ -99,110 +95,10 @@ def test_missing_input_of_the_report_names_its_notebook(executed_project, tmp_pa
 def test_hand_in_passes_every_rule_and_is_packed(executed_project):
     folder = executed_project[0] / "report" / "submission"
     rows = submission.check(folder)
-    assert [row.rule for row in rows if not row.passed] == [] and len(rows) >= 11
+    assert [row.rule for row in rows if not row.passed] == [] and len(rows) == 22
     names = zipfile.ZipFile(folder.with_suffix(".zip")).namelist()
     assert {"submission/report.pdf", "submission/checkpoint.safetensors"} <= set(names)
     assert "submission/source/sr_utils/train.py" in names and "submission/images/retina.png" in names
-
-
-def _edit_manifest(folder, **changes):
-    records = [record | changes for record in read_manifest(folder).values()]
-    (folder / "manifest.jsonl").write_text(
-        "".join(json.dumps(record) + "\n" for record in records), encoding="utf-8"
-    )
-
-
-def _edit_story(folder, network=None, **changes):
-    model, story = load_checkpoint(folder / "checkpoint.safetensors")
-    save_weights(folder / "checkpoint.safetensors", network or model, story | changes)
-
-
-def _cut_short(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def _blank_pages(path, count):
-    writer = PdfWriter()
-    for _ in range(count):
-        writer.add_blank_page(595.3, 841.9)
-    writer.write(path)
-
-
-BREAKS = {
-    "number of images": lambda folder: (folder / "images" / "retina.png").unlink(),
-    "names as the inputs": lambda folder: (folder / "images" / "retina.png").rename(
-        folder / "images" / "x.png"
-    ),
-    "each exactly ×4, 8-bit RGB PNG": lambda folder: shutil.copy(
-        folder / "images" / "retina.png", folder / "images" / "ihc.png"
-    ),
-    "checkpoint loads strictly": lambda folder: (folder / "checkpoint.safetensors").write_bytes(b"no"),
-    "checkpoint reproduces an output (≤ 1 grey level)": lambda folder: shutil.copy(
-        folder / "images" / "gravel.png", folder / "images" / "camera.png"
-    ),
-    "trainable parameters": lambda folder: save_weights(
-        folder / "checkpoint.safetensors", MSRResNet(21), {"val_psnr_rgb_border4": {"astronaut": 27.0}}
-    ),
-    "every image made by this checkpoint (attested)": lambda folder: _edit_manifest(folder, weights="0"),
-    "no ensemble (attested)": lambda folder: _edit_manifest(folder, ensemble=True),
-    "no initial weights (attested)": lambda folder: _edit_story(folder, initial_weights={"step": 1}),
-    "trained on the named store only (attested)": lambda folder: _edit_story(folder, data_fingerprint="0"),
-    "trained under the challenge's rules (attested)": lambda folder: _edit_story(
-        folder, config={"challenge": False, "profile": "open"}
-    ),
-    "validation PSNR in the report": lambda folder: _edit_story(folder, val_psnr_rgb_border4={"a": 99.99}),
-    "validation PSNR in the report ": lambda folder: _edit_story(folder, val_psnr_rgb_border4={}),
-    "parameters in the report": lambda folder: _edit_story(folder, MSRResNet(19)),
-    "report of at most 5 A4 pages": lambda folder: _blank_pages(folder / "report.pdf", 6),
-    "images and checkpoint readable": lambda folder: _cut_short(folder / "images" / "camera.png"),
-    "report readable": lambda folder: (folder / "report.pdf").write_bytes(b"%PDF-1.7 no more"),
-    "source code": lambda folder: shutil.rmtree(folder / "source"),
-    "report": lambda folder: (folder / "report.pdf").unlink(),
-}
-
-
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("rule", BREAKS)
-def test_a_broken_hand_in_fails_by_its_own_rule(executed_project, tmp_path, rule):
-    folder = tmp_path / "submission"
-    shutil.copytree(executed_project[0] / "report" / "submission", folder)
-    BREAKS[rule](folder)
-    rows = submission.check(folder)
-    assert rule.strip() in [row.rule for row in rows if not row.passed]
-    with pytest.raises(ValueError, match="No zip"):
-        submission.pack(folder, rows)
-    assert not folder.with_suffix(".zip").exists()
-
-
-@pytest.mark.timeout(400)
-def test_validation_is_recomputed_from_the_checkpoint(executed_project, tmp_path):
-    folder, rule = tmp_path / "submission", "validation PSNR recomputed (RGB, border 4)"
-    shutil.copytree(executed_project[0] / "report" / "submission", folder)
-    pairs = find_split(configure("demo"), Paths(executed_project[0]), "val")
-
-    def passed(*names):
-        pairs_too = [pair for pair in pairs if pair.name in names]
-        return next(row.passed for row in submission.check(folder, val_pairs=pairs_too) if row.rule == rule)
-
-    assert passed("astronaut", "coffee") and passed("coffee")
-    _, story = load_checkpoint(folder / "checkpoint.safetensors")
-    stored = story["val_psnr_rgb_border4"]
-    _edit_story(folder, val_psnr_rgb_border4=stored | {"coffee": stored["coffee"] + 0.02})
-    assert passed("astronaut") and not passed("astronaut", "coffee")
-    _edit_story(folder, val_psnr_rgb_border4={})
-    assert not passed("astronaut", "coffee")
-
-
-@pytest.mark.timeout(400)
-def test_a_folder_that_is_no_hand_in_is_told(executed_project, tmp_path):
-    folder = tmp_path / "submission"
-    with pytest.raises(ValueError, match="no hand-in"):
-        submission.check(folder)
-    shutil.copytree(executed_project[0] / "report" / "submission", folder)
-    for damage in ("[]", "{", '{"profile": "demo"}'):
-        (folder / "manifest.json").write_text(damage, encoding="utf-8")
-        with pytest.raises(ValueError, match=r"no hand-in, or damaged.*notebook 07"):
-            submission.check(folder)
 
 
 @pytest.mark.timeout(400)

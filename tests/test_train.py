@@ -138,7 +138,7 @@ def test_overfits_one_tiny_pair(tmp_path: Path, photo_folder, make_photo) -> Non
     build_store([("a", hr, None)], paths.store("demo"), sub_image=32, step=32)
     config = replace(
         TINY, sub_image_step=32, num_blocks=2, hr_patch_size=32, flip=False, rotate=False,
-        rgb_permutation=0, blend=0, mixup=0,
+        challenge=False, rgb_permutation=0, blend=0, mixup=0,
         batch_size=1, total_steps=150, warmup_steps=10, validate_every=150, save_every=150, log_every=25,
     )  # fmt: skip
     log = read_log(train(config, paths))
