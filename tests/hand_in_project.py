@@ -15,11 +15,12 @@ from sr_utils.infer import super_resolve_folder
 from sr_utils.lmdb_store import build_store
 from sr_utils.networks import MSRResNet
 from sr_utils.paths import Paths
-from sr_utils.run_state import validation_psnr
+from sr_utils.validation import validation_psnr
 from sr_utils.sources import find_split
 
 ROOT = Path(__file__).parents[1]
-CONFIG = replace(DEMO, num_blocks=1, test_images=3, precision="float32")
+STORE = {"sub_image": 32, "sub_image_step": 16, "hr_patch_size": 32}
+CONFIG = replace(DEMO, num_blocks=1, test_images=3, precision="float32", **STORE)
 PARAMETERS = "409,731"
 
 
