@@ -39,10 +39,8 @@ def _compare_sample(hand_in: HandIn, model: nn.Module) -> tuple[int, str]:
     sample = hand_in.folder / samples[0]
     if sha256(sample) != hand_in.manifest["inputs"].get(name, {}).get("sha256"):
         return 255, f"the sample is not the input {name}"
-    again, kept = (
-        super_resolve(model, images.read_image(sample)),
-        images.read_image(hand_in.folder / "images" / f"{name}.png"),
-    )
+    kept = images.read_image(hand_in.folder / "images" / f"{name}.png")
+    again = super_resolve(model, images.read_image(sample))
     if again.shape != kept.shape:
         return 255, f"{kept.shape[0]}×{kept.shape[1]} instead of {again.shape[0]}×{again.shape[1]}"
     levels = int(np.abs(again.astype(int) - kept).max())
@@ -72,23 +70,18 @@ def _contradictions(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any])
     except (KeyError, TypeError, ValueError) as error:  # for example of another version of the project
         return [f"config: {error}"]
     wanted = ("trained", "ema") if config.ema_decay else ("trained",)
-    step, weights, blocks = (
-        metadata.get("step"),
-        metadata.get("weights"),
-        config.network_arguments.get("num_blocks"),
-    )
+    step, weights, arguments = metadata.get("step"), metadata.get("weights"), config.network_arguments
     agrees = {
         "network": model.name == config.network,
-        "num_blocks": model.arguments.get("num_blocks") == blocks,
+        "num_blocks": model.arguments.get("num_blocks") == arguments.get("num_blocks"),
         "profile": hand_in.manifest["profile"] == config.profile,
         "initial weights": bool(metadata.get("initial_weights")) == bool(config.initial_weights),
         f"weights {weights!r}": weights in wanted,
         f"step {step!r}": type(step) is int and 1 <= step <= config.total_steps,
     }
     if all(agrees.values()):  # so this network is no larger than the one that was loaded
-        agrees["network's arguments"] = (
-            make_network(config.network, **config.network_arguments).arguments == model.arguments
-        )
+        again = make_network(config.network, **arguments)
+        agrees["network's arguments"] = again.arguments == model.arguments
     return [name for name, right in agrees.items() if not right]
 
 

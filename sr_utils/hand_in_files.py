@@ -14,12 +14,8 @@ from typing import Any, NamedTuple
 
 from sr_utils.rule import Rule, listed
 
-MANIFEST, RECORDS, REPORT, CHECKPOINT = (
-    "manifest.json",
-    "manifest.jsonl",
-    "report.pdf",
-    "checkpoint.safetensors",
-)
+MANIFEST, RECORDS = "manifest.json", "manifest.jsonl"
+REPORT, CHECKPOINT = "report.pdf", "checkpoint.safetensors"
 _PLACES = re.compile(
     r"manifest\.jsonl?|report\.pdf|checkpoint\.safetensors|sample_LR\.\w+|images/[^/.][^/]*|source/.+"
 )
