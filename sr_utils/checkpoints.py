@@ -7,6 +7,8 @@ import copy
 import hashlib
 import io
 import json
+import zipfile
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,29 +134,53 @@ def start_network(config: Config, paths: Paths) -> tuple[nn.Module, dict[str, An
     return model, story
 
 
-def load_shipped(folder: Path | str) -> dict[str, nn.Module]:
-    """The networks that come with the project, by label and steps of all segments: "EDSR · 2,000 steps"."""
-    networks = {}
-    for path in sorted(Path(folder).glob("*.safetensors")):
-        model, metadata = load_checkpoint(path)
+def load_shipped(folder: Path | str, *, taken: Iterable[str] = ()) -> dict[str, nn.Module]:
+    """The networks that come with the project, by label and steps of all segments: "EDSR · 2,000 steps".
+
+    No two have one label, nor one of `taken`; a file that cannot be read is named and passed over.
+    """
+    networks: dict[str, nn.Module] = {}
+    for path, model, metadata in _load_all(sorted(Path(folder).glob("*.safetensors"))):
         steps, story = 0, metadata
         while story:
             steps += story.get("config", {}).get("total_steps", 0)
             story = story.get("initial_weights")
-        networks[f"{model.label} · {steps:,} steps" if steps else path.stem] = model
+        label = f"{model.label} · {f'{steps:,} steps' if steps else path.stem}"
+        networks[_free_label(label, path.stem, {*taken, *networks})] = model
     return networks
 
 
-def load_runs(folder: Path | str, *, beside: Config) -> dict[str, nn.Module]:
-    """The best weights of the other runs of a config's profile, by network and digest: "EDSR · 4e5bdd0c"."""
-    networks = {}
-    for path in sorted(Path(folder).glob("*/best.safetensors")):
-        if path.parent.name == beside.run_name:
-            continue
-        model, metadata = load_checkpoint(path)
+def load_runs(folder: Path | str, *, beside: Config, taken: Iterable[str] = ()) -> dict[str, nn.Module]:
+    """The best weights of the other runs of a config's profile, by network and digest: "EDSR · 4e5bdd0c".
+
+    Labels and files that cannot be read as in `load_shipped`.
+    """
+    networks: dict[str, nn.Module] = {}
+    runs = [
+        path
+        for path in sorted(Path(folder).glob("*/best.safetensors"))
+        if path.parent.name != beside.run_name
+    ]
+    for path, model, metadata in _load_all(runs):
         if metadata.get("config", {}).get("profile") == beside.profile:
-            networks[f"{model.label} · {path.parent.name.split('_')[-1]}"] = model
+            run = path.parent.name
+            label = f"{model.label} · {run.split('_')[-1]}"
+            networks[_free_label(label, run, {*taken, *networks})] = model
     return networks
+
+
+def _load_all(files: Iterable[Path]) -> Iterator[tuple[Path, nn.Module, dict[str, Any]]]:
+    for path in files:
+        try:
+            yield path, *load_checkpoint(path)
+        except (ValueError, OSError) as error:
+            print(f"{error} It is passed over.")
+
+
+def _free_label(label: str, mark: str, taken: Container[str]) -> str:
+    while label in taken:
+        label += f" · {mark}"
+    return label
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -194,8 +220,12 @@ def save_state(path: Path | str, state: dict[str, Any], *, keep: Path | None = N
 
 
 def load_state(path: Path | str) -> dict[str, Any]:
-    """Read a training state on the CPU; ValueError if it is damaged."""
-    return _load_tensors(path, "damaged training state")
+    """Read a training state on the CPU; ValueError if it is damaged, be it by one bit."""
+    state = _load_tensors(path, "damaged training state")
+    with zipfile.ZipFile(path) as content:  # torch does not compare the checksums
+        if bad := content.testzip():
+            raise ValueError(f"{path}: damaged training state (wrong checksum of {bad}).")
+    return state
 
 
 def _load_tensors(path: Path | str, otherwise: str) -> Any:

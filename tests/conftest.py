@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,10 @@ from sr_utils.lmdb_store import build_store
 from sr_utils.sub_images import Store
 
 ROOT = Path(__file__).parents[1]
+
+# `make test &` in a script ignores Ctrl-C, which the tests send to themselves and to their children.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The tensors of the tests are tiny; more threads would wait for one another, the more so on a busy machine.
 torch.set_num_threads(1)

@@ -15,8 +15,8 @@ from sr_utils.infer import super_resolve_folder
 from sr_utils.lmdb_store import build_store
 from sr_utils.networks import MSRResNet
 from sr_utils.paths import Paths
-from sr_utils.validation import validation_psnr
 from sr_utils.sources import find_split
+from sr_utils.validation import validation_psnr
 
 ROOT = Path(__file__).parents[1]
 STORE = {"sub_image": 32, "sub_image_step": 16, "hr_patch_size": 32}

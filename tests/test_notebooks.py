@@ -118,21 +118,24 @@ def test_every_cell_can_be_run_again(executed_project, path):
 
 
 @pytest.mark.timeout(400)
-def test_notebook_03_draws_the_log_of_a_run_that_trains_elsewhere(executed_project, tmp_path):
-    root = tmp_path / "copy"
+@pytest.mark.parametrize("only_best", [False, True])
+def test_notebook_03_shows_a_run_of_elsewhere(executed_project, tmp_path, only_best):
+    """One that trains there (`TRAIN = False`), or whose best weights alone were brought home."""
+    root, config = tmp_path / "copy", configure("demo", total_steps=STEPS, **CHANGES)
     shutil.copytree(executed_project[0], root)
-    run = Paths(root).run(configure("demo", total_steps=STEPS, **CHANGES).run_name)
+    run = Paths(root).run(config.run_name)
     lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     (run / "log.jsonl").write_text("".join(lines[:-1]), encoding="utf-8")  # not yet at its end
-    (run / "state.pt").unlink()
+    for path in run.iterdir():
+        if path.name.startswith((".lock", "state")) or (only_best and path.name != "best.safetensors"):
+            path.unlink()
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
     notebook = nbformat.read(REPOSITORY / "notebooks" / "03_train.ipynb", 4)
     cell = next(c for c in code_cells(notebook) if "parameters" in c.metadata.get("tags", []))
-    cell.source += f"\nSTEPS = {STEPS}\nCHANGES = {CHANGES}\nROOT = {str(root)!r}\nTRAIN = False"
+    cell.source += f"\nSTEPS = {STEPS}\nCHANGES = {CHANGES}\nROOT = {str(root)!r}\nTRAIN = {only_best}"
     NotebookClient(notebook, timeout=200, kernel_name="python3").execute(cwd=str(root))
-    assert (
-        not (run / "state.pt").exists()
-        and len((run / "log.jsonl").read_text(encoding="utf-8").splitlines()) == len(lines) - 1
-    )
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.name != ".lock"} == before
+    assert collect(config, Paths(root))["training_minutes"] > 0
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
