@@ -216,5 +216,7 @@ def configure(profile: str, changes: Mapping[str, Any] | None = None, **override
     names = [field.name for field in fields(Config)[1:]]
     for name in given.keys() - set(names):
         near = difflib.get_close_matches(name, names, 1)
-        raise TypeError(f"no field to change is named {name!r}" + (f"; did you mean {near[0]!r}?" if near else "."))
+        raise TypeError(
+            f"no field to change is named {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
+        )
     return replace(PROFILES[profile], **given)

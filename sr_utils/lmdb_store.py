@@ -78,13 +78,24 @@ def build_store(
 
 def build_split(config: Config, paths: Paths) -> Store:
     """The store of a profile's training photos, one for all runs of the profile."""
-    profile = PROFILES.get(config.profile, config)  # a user's own name has no patch size of its own
-    smallest = max(config.hr_patch_size, profile.hr_patch_size)
     return build_store(
         sources.find_split(config, paths, "train"), paths.store(config.profile), codec=config.codec,
-        sub_image=config.sub_image, step=config.sub_image_step, smallest=smallest,
+        sub_image=config.sub_image, step=config.sub_image_step, smallest=_smallest(config),
         skip_small=not config.challenge,
     )  # fmt: skip
+
+
+def plan_split(config: Config, paths: Paths) -> tuple[int, int]:
+    """How many photos the store of `build_split` has, and the bytes it takes at most; errors as there."""
+    pairs = sources.find_split(config, paths, "train")
+    sizes = config.sub_image, config.sub_image_step, _smallest(config)
+    photos = [photo for _, photo in _plan(pairs, *sizes, not config.challenge)]
+    return len(photos), _needed_bytes(photos, config.codec)
+
+
+def _smallest(config: Config) -> int:
+    profile = PROFILES.get(config.profile, config)  # a user's own name has no patch size of its own
+    return max(config.hr_patch_size, profile.hr_patch_size)
 
 
 def _plan(
@@ -129,10 +140,14 @@ def _source_digest(pairs: list[sources.Pair]) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _require_space(folder: Path, photos: list[Photo], codec: str) -> None:
+def _needed_bytes(photos: list[Photo], codec: str) -> int:
     raw = sum(len(photo.windows) * photo.height * photo.width * 3 for photo in photos)
     share = 1.02 if codec == "raw" else 0.7  # of the raw pixels, at most
-    needed = int(raw * (1 + 1 / SCALE**2) * share) + 2**20
+    return int(raw * (1 + 1 / SCALE**2) * share) + 2**20
+
+
+def _require_space(folder: Path, photos: list[Photo], codec: str) -> None:
+    needed = _needed_bytes(photos, codec)
     folder.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder.parent).free
     if free < needed:

@@ -1,11 +1,11 @@
 """The ablations: paired runs of one short budget, one change each, and what their difference is worth.
 
-Runs of one seed see the same patches and the same draws of every augmentation that they share. `python -m
-sr_utils.study` trains what bench/ablations.csv lacks; with the name of an arm, that arm again.
+Runs of one seed see the same patches and the same draws of every augmentation that they share. `sr-utils
+study` trains what bench/ablations.csv lacks; with the name of an arm, that arm again.
 """
 
-import argparse
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,26 +154,13 @@ def judge_claims(gains: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["claim", "arm", "dB here", "at this budget"]).set_index("claim")
 
 
-def main() -> None:
-    """Train arms and keep their rows."""
-    parser = argparse.ArgumentParser("python -m sr_utils.study", description=main.__doc__)
-    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"default: what is missing; {', '.join(ARMS)}")
-    arguments = parser.parse_args()
-    paths = Paths.find()
-    try:
-        runs = [(arm_config(arm, seed), arm, seed) for seed in SEEDS for arm in arguments.arms or ARMS]
-        for config, arm, seed in runs:
-            kept = read_table(paths)
-            if arguments.arms or config.run_name not in set(kept["run"]):
-                rows = run_arm(arm, seed, paths)
-                kept = kept[(kept["arm"] != arm) | (kept["seed"] != seed)]
-                table = pd.concat([kept, rows]) if len(kept) else rows
-                images.write_atomic(table_path(paths), table.round(4).to_csv(index=False))
-    except (ValueError, OSError) as error:
-        parser.exit(1, f"{error}\n")
-    except KeyboardInterrupt:
-        parser.exit(130, "The same command goes on.\n")
-
-
-if __name__ == "__main__":
-    main()
+def run_study(paths: Paths, arms: Sequence[str] = ()) -> None:
+    """Train these arms, or all that bench/ablations.csv lacks, and keep their rows there."""
+    runs = [(arm_config(arm, seed), arm, seed) for seed in SEEDS for arm in arms or ARMS]
+    for config, arm, seed in runs:
+        kept = read_table(paths)
+        if arms or config.run_name not in set(kept["run"]):
+            rows = run_arm(arm, seed, paths)
+            kept = kept[(kept["arm"] != arm) | (kept["seed"] != seed)]
+            table = pd.concat([kept, rows]) if len(kept) else rows
+            images.write_atomic(table_path(paths), table.round(4).to_csv(index=False))

@@ -1,10 +1,8 @@
 """The training loop: one run, resumable, bit-equal to an uninterrupted one on a CPU in float32.
 
-It tells a callback and writes `log.jsonl`; it draws nothing. `python -m sr_utils.train --help` is the same
-without a notebook.
+It tells a callback and writes `log.jsonl`; it draws nothing. `sr-utils train` is the same without a notebook.
 """
 
-import argparse
 import signal
 import sys
 import threading
@@ -18,7 +16,7 @@ from tqdm import tqdm
 from sr_utils import images
 from sr_utils.ahead import ahead
 from sr_utils.augment import augment
-from sr_utils.config import Config, configure, parse_flags
+from sr_utils.config import Config
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.recipe import LOSSES
@@ -117,23 +115,3 @@ def _interrupt_flag() -> Iterator[threading.Event]:
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
-
-
-def main() -> None:
-    """Train without a notebook; every field of the config is a flag."""
-    parser = argparse.ArgumentParser("python -m sr_utils.train", description=main.__doc__, allow_abbrev=False)
-    parser.add_argument("--root", type=Path, help="project folder (default: the one around this folder)")
-    parser.add_argument("--fresh", action="store_true", help="start afresh instead of going on")
-    arguments, given = parse_flags(parser, profile="full")
-    try:
-        config = configure(arguments.profile, **given)
-        folder = train(config, Paths.find(arguments.root), fresh=arguments.fresh)
-    except (ValueError, OSError, FloatingPointError) as error:
-        parser.exit(1, f"{error}\n")
-    except KeyboardInterrupt:
-        parser.exit(130)
-    print(f"done: {folder}")
-
-
-if __name__ == "__main__":
-    main()
