@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
         try:
             with output(quiet=command.quiet):
+                command.require_root()
                 command.run()
         except UsageError as error:
             return _tell(error, 2)

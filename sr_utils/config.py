@@ -216,7 +216,6 @@ def configure(profile: str, changes: Mapping[str, Any] | None = None, **override
     names = [field.name for field in fields(Config)[1:]]
     for name in given.keys() - set(names):
         near = difflib.get_close_matches(name, names, 1)
-        raise TypeError(
-            f"no field to change is named {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
-        )
+        hint = f"Did you mean {near[0]!r}?" if near else "See sr_utils/config.py."
+        raise TypeError(f"No field to change is named {name!r}. {hint}")
     return replace(PROFILES[profile], **given)

@@ -83,7 +83,7 @@ def require_safe(
     if foreign:
         names = ", ".join(map(str, foreign[:3]))
         raise ValueError(
-            f"{len(foreign)} files are in the way that are not outputs of ours: {names}. "
+            f"Files that are not outputs of ours are in the way ({len(foreign)}): {names}. "
             "Move them, or choose another folder."
         )
 

@@ -61,4 +61,4 @@ class Prepare(Command):
 
 def _duration(size: int) -> str:
     seconds = size / BYTES_PER_SECOND
-    return f"about {seconds / 60:.0f} minutes" if seconds > 90 else f"about {seconds + 1:.0f} seconds"
+    return f"about {seconds / 60:.0f} minutes" if seconds > 90 else f"about {seconds + 1:.0f} s"

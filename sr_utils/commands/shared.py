@@ -34,6 +34,11 @@ class Command:
     quiet: Switch = False
     """Say nothing but errors."""
 
+    def require_root(self) -> None:
+        """Errors as `find_root`, for commands that do not need a project too."""
+        if self.root:
+            find_root(self.root)
+
     def paths(self) -> Paths:
         """The project's folders."""
         return Paths.find(self.root)
