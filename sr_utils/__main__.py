@@ -10,7 +10,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; a failure is told in one line on standard error."""
     try:
         from sr_utils.commands import COMMANDS
-        from sr_utils.commands.shared import UsageError
         from sr_utils.commands.terminal import output, parse
 
         command = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
@@ -18,20 +17,14 @@ def main(arguments: list[str] | None = None) -> int:
             with output(quiet=command.quiet):
                 command.require_root()
                 command.run()
-        except UsageError as error:
-            return _tell(error, 2)
         except (ValueError, OSError, FloatingPointError, ImportError, RuntimeError) as error:
-            return _tell(error, 1)
+            print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+            return 1
     except KeyboardInterrupt:
         return 130
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
     return 0
-
-
-def _tell(error: Exception, code: int) -> int:
-    print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def _run(notebook: Path, executed: Path, values: dict[str, object]) -> None:
     try:
         papermill.execute_notebook(
             notebook, target, parameters=values, cwd=notebook.parent, stdout_file=sys.stdout,
-            stderr_file=sys.stderr, log_output=True,
+            stderr_file=sys.stderr, log_output=True, progress_bar=False,
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         page = target.with_suffix(".html")

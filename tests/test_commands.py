@@ -364,6 +364,16 @@ def test_help_tells_every_field_with_its_docstring_and_the_profiles_own_default(
     assert "--profile" not in told and "--name" not in told
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_redirected_console_without_our_characters(encoding: str) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    for arguments, code, told in ((["full", "--help"], 0, "Beta("), (["full", "--fres"], 2, "mean --fresh?")):
+        command = [sys.executable, "-m", "sr_utils", "train", *arguments]
+        done = subprocess.run(command, capture_output=True, env=environment)
+        assert done.returncode == code and told in (done.stdout + done.stderr).decode(encoding)
+        assert done.stderr.count(b"\n") == code // 2 and b"---" not in done.stderr
+
+
 def test_quiet_says_nothing(run, project: Path) -> None:
     assert run("enlarge", "small", "--quiet") == (0, "", "")
     code, told, error = run("enlarge", "small", "missing.png", "--quiet")
@@ -372,6 +382,7 @@ def test_quiet_says_nothing(run, project: Path) -> None:
 
 def test_a_bar_is_plain_lines_where_no_terminal_watches(monkeypatch) -> None:
     clock = [0.0]
+    monkeypatch.setattr(terminal, "BAR_SECONDS", 10)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     stream = io.StringIO()
     with terminal.Lines(stream) as lines:

@@ -21,10 +21,6 @@ SOME = "(at least one)"  # in place of a default
 Switch = FlagCreatePairsOff[bool]
 
 
-class UsageError(ValueError):
-    """A command line that cannot be meant."""
-
-
 @dataclass(kw_only=True)
 class Command:
     """The arguments of every command."""

@@ -14,14 +14,15 @@ import tyro
 from tyro.conf import CascadeSubcommandArgs, OmitArgPrefixes, OmitSubcommandPrefixes
 
 ABOUT = "Super-resolution x4: from photos to decibels. Each command tells its arguments by --help."
-BAR_SECONDS = 10.0  # between two lines of a bar
-
-
+BAR_SECONDS = 30.0  # between two lines of a bar
 MARKERS = (OmitArgPrefixes, OmitSubcommandPrefixes, CascadeSubcommandArgs)  # flags stand anywhere, by name
 
 
 def parse(commands: Any, arguments: list[str]) -> Any:
     """The command that the arguments tell; help and errors end the program, an error in one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a redirected Windows console lacks "→" and "λ"
+            stream.reconfigure(errors="replace")
     told = io.StringIO()
     try:
         with redirect_stderr(told):
@@ -30,13 +31,16 @@ def parse(commands: Any, arguments: list[str]) -> Any:
         if exit.code:
             print(one_line(told.getvalue()), file=sys.stderr)
         raise
+    except ValueError as error:  # of a command's own check, with tyro 1.0.0
+        print(" ".join(str(error).split()), file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def one_line(box: str) -> str:
     """The first paragraph of a box of tyro's, the first flag of each that proposes some, and its last."""
-    rows = [row.strip("│ ").rstrip() for row in box.splitlines()[1:-1]]
-    paragraphs = re.split(r"\n─+\n", "\n".join(rows))
-    first, last = paragraphs[0], paragraphs[-1]
+    rows = [row.strip("│ ") for row in box.splitlines()[1:]]  # the first holds the title
+    paragraphs = re.split(r"^[─╰╯-]+$", "\n".join(rows), flags=re.M)
+    first, *_, last = paragraphs = [text.strip() for text in paragraphs if text.strip()]
     parts = [first.removeprefix("Error parsing ").removeprefix("config: ").rstrip(".") + "."]
     for paragraph in paragraphs[1:-1]:
         flag = re.search(r"\n(--[\w-]+)", paragraph)
@@ -50,9 +54,6 @@ def one_line(box: str) -> str:
 @contextmanager
 def output(*, quiet: bool) -> Iterator[None]:
     """Standard output as it suits who reads it: silent, a terminal's bars, or plain lines."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a redirected Windows console lacks "×" and "→"
-            stream.reconfigure(errors="replace")
     if quiet:
         with Path(os.devnull).open("w", encoding="utf-8") as nothing, redirect_stdout(nothing):
             yield
