@@ -13,17 +13,16 @@ def main(arguments: list[str] | None = None) -> int:
         from sr_utils.commands.terminal import output, parse
 
         command = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
-        try:
-            with output(quiet=command.quiet):
-                command.require_root()
-                command.run()
-        except (ValueError, OSError, FloatingPointError, ImportError, RuntimeError) as error:
-            print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
-            return 1
+        with output(quiet=command.quiet):
+            command.require_root()
+            command.run()
     except KeyboardInterrupt:
         return 130
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
+    except (ValueError, OSError, FloatingPointError, ImportError, RuntimeError) as error:
+        print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+        return 1
     return 0
 
 

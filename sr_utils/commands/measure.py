@@ -26,6 +26,8 @@ class Evaluate(Command, Foreign):
     def __post_init__(self) -> None:
         if not self.weights or not 1 <= len(self.photos) <= 2:
             raise ValueError("expected at least one checkpoint, and one or two folders of photos.")
+        if self.csv and self.csv.suffix != ".csv":
+            raise ValueError(f"--csv: expected a name that ends in .csv, got {self.csv}.")
 
     def run(self) -> None:
         """Measure all, print the table."""

@@ -6,16 +6,43 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 import tyro
 from tyro.conf import CascadeSubcommandArgs, OmitArgPrefixes, OmitSubcommandPrefixes
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 ABOUT = "Super-resolution x4: from photos to decibels. Each command tells its arguments by --help."
 BAR_SECONDS = 30.0  # between two lines of a bar
 MARKERS = (OmitArgPrefixes, OmitSubcommandPrefixes, CascadeSubcommandArgs)  # flags stand anywhere, by name
+
+REGISTRY = ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _whole_number(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """An int may be typed as 1e3, as in the notebooks."""
+    if kind.type is not int:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda words: _to_int(words[0]),
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _to_int(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        with suppress(ValueError):
+            if (value := float(word)).is_integer():
+                return int(value)
+        raise ValueError(f"expected a whole number, got {word!r}") from None
 
 
 def parse(commands: Any, arguments: list[str]) -> Any:
@@ -26,7 +53,10 @@ def parse(commands: Any, arguments: list[str]) -> Any:
     told = io.StringIO()
     try:
         with redirect_stderr(told):
-            return tyro.cli(commands, prog="sr-utils", description=ABOUT, args=arguments, config=MARKERS)
+            return tyro.cli(
+                commands, prog="sr-utils", description=ABOUT, args=arguments, config=MARKERS,
+                registry=REGISTRY,
+            )  # fmt: skip
     except SystemExit as exit:
         if exit.code:
             print(one_line(told.getvalue()), file=sys.stderr)
@@ -38,7 +68,8 @@ def parse(commands: Any, arguments: list[str]) -> Any:
 
 def one_line(box: str) -> str:
     """The first paragraph of a box of tyro's, the first flag of each that proposes some, and its last."""
-    rows = [row.strip("│ ") for row in box.splitlines()[1:]]  # the first holds the title
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)  # no colours
+    rows = [row.strip("│ ") for row in plain.splitlines()[1:]]  # the first holds the title
     paragraphs = re.split(r"^[─╰╯-]+$", "\n".join(rows), flags=re.M)
     first, *_, last = paragraphs = [text.strip() for text in paragraphs if text.strip()]
     parts = [first.removeprefix("Error parsing ").removeprefix("config: ").rstrip(".") + "."]
