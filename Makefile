@@ -5,7 +5,7 @@ PYTHON ?= python3
 
 .PHONY: demo test lab full bench bench-long soak figures weights clean
 demo: $(BIN)/ready
-	$(BIN)/python notebooks/run_all.py --profile demo
+	$(BIN)/python -m sr_utils notebooks demo
 
 test: $(BIN)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -16,9 +16,9 @@ lab: $(BIN)/ready
 	$(BIN)/jupyter lab --preferred-dir=notebooks
 
 full: $(BIN)/ready
-	$(BIN)/python notebooks/run_all.py --profile full --only 01
-	$(BIN)/python -m sr_utils.train --profile full
-	$(BIN)/python notebooks/run_all.py --profile full
+	$(BIN)/python -m sr_utils prepare full
+	$(BIN)/python -m sr_utils train full
+	$(BIN)/python -m sr_utils notebooks full
 
 bench: $(BIN)/ready
 	$(BIN)/python bench/bench_data.py

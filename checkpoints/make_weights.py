@@ -128,9 +128,14 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     paths = Paths(HERE.parent)
-    if arguments.name:
-        make(arguments.name, paths, further=arguments.further)
-    measure(paths)
+    try:
+        if arguments.name:
+            make(arguments.name, paths, further=arguments.further)
+        measure(paths)
+    except (ValueError, OSError, FloatingPointError) as error:
+        parser.exit(1, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130)
 
 
 if __name__ == "__main__":

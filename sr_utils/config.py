@@ -1,9 +1,12 @@
 """Every choice of a run, as one frozen object."""
 
-import argparse
+import difflib
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any, Literal, get_args
 
 SCALE = 4
@@ -102,6 +105,9 @@ class Config:
     """How many test images a complete hand-in has."""
 
     def __post_init__(self) -> None:
+        for field in fields(Config):  # equal configs hold equal values, 16 for 16.0
+            value = _as_type(field.name, field.type, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
         for names, expected, fits in (
             ("sub_image sub_image_step hr_patch_size", "a positive multiple of 4",
              lambda value: value >= SCALE and value % SCALE == 0),
@@ -117,10 +123,6 @@ class Config:
             for name in names.split():
                 if not fits(getattr(self, name)):
                     raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}.")
-        for field in fields(self):
-            choices, value = get_args(field.type), getattr(self, field.name)
-            if choices and value not in choices:
-                raise ValueError(f"{field.name}: expected {' or '.join(choices)}, got {value!r}.")
         if self.cutblur and not self.unshuffle_stem:
             raise ValueError("cutblur makes HR-sized inputs: set unshuffle_stem=True too, or cutblur=0.")
         if self.unshuffle_stem and self.network != "msrresnet":
@@ -148,14 +150,29 @@ class Config:
 
         So a field added later renames no run, if its default is what was done before.
         """
-        values = {  # 1 and 1.0 are one value
-            field.name: type(field.default)(getattr(self, field.name)) for field in fields(self)
-        }
-        defaults = {field.name: field.default for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(Config)}
+        defaults = {field.name: field.default for field in fields(Config)}
         changed = sorted(values.items() - defaults.items())
         digest = hashlib.sha256(json.dumps(changed).encode()).hexdigest()[:8]
         blocks = "" if self.network == "carn" else self.num_blocks
         return f"{self.network}{blocks}_{self.profile}_{digest}"
+
+
+def _as_type(name: str, kind: Any, value: Any) -> Any:
+    """A field's value in its own type, where that means the same."""
+    if choices := get_args(kind):
+        fits, expected = value in choices, " or ".join(choices)
+    elif kind is str:
+        fits, expected = isinstance(value, str), "a text"
+    elif kind is bool:
+        fits, expected = isinstance(value, Real) and value in (0, 1), "True or False"
+    else:
+        fits = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        fits = fits and kind(value) == value
+        expected = "a whole number" if kind is int else "a number"
+    if not fits:
+        raise ValueError(f"{name}: expected {expected}, got {value!r}.")
+    return value if choices else kind(value)
 
 
 FULL = Config()
@@ -178,28 +195,27 @@ DEMO = replace(
 PROFILES = {"demo": DEMO, "full": FULL, "fast": FAST, "open": OPEN}
 
 
-def configure(profile: str, **overrides: Any) -> Config:
-    """A profile with some fields changed; an override of None leaves the profile's value."""
+def configure(profile: str, changes: Mapping[str, Any] | None = None, **overrides: Any) -> Config:
+    """A profile with some fields changed.
+
+    Args:
+        profile: a name of PROFILES.
+        changes: values by field, CHANGES of the notebooks.
+        overrides: the same as keywords; one of None leaves the field alone.
+
+    Raises:
+        ValueError: unknown profile, a value that its field does not take, or two for one field.
+        TypeError: unknown field; the message names the nearest.
+    """
     if profile not in PROFILES:
         raise ValueError(f"PROFILE: expected {' or '.join(PROFILES)}, got {profile!r}.")
     given = {name: value for name, value in overrides.items() if value is not None}
+    for name, value in (changes or {}).items():
+        if given.setdefault(name, value) != value:
+            raise ValueError(f"{name}: given twice, as {given[name]!r} and, in CHANGES, as {value!r}.")
+    names = [field.name for field in fields(Config)[1:]]
+    for name in given.keys() - set(names):
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"Did you mean {near[0]!r}?" if near else "See sr_utils/config.py."
+        raise TypeError(f"No field to change is named {name!r}. {hint}")
     return replace(PROFILES[profile], **given)
-
-
-def parse_flags(
-    parser: argparse.ArgumentParser, *, profile: str
-) -> tuple[argparse.Namespace, dict[str, Any]]:
-    """What a command was given, --profile (or `profile`) included, and those fields of the config that were.
-
-    Every field is a flag.
-    """
-    parser.add_argument("--profile", choices=PROFILES, default=profile)
-    for field in fields(Config)[1:]:
-        if isinstance(field.default, bool):
-            kind: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
-        else:
-            kind = {"type": type(field.default), "choices": get_args(field.type) or None}
-        parser.add_argument(f"--{field.name.replace('_', '-')}", default=None, **kind)
-    arguments = parser.parse_args()
-    values = {field.name: getattr(arguments, field.name) for field in fields(Config)[1:]}
-    return arguments, {name: value for name, value in values.items() if value is not None}

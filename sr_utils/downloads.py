@@ -1,6 +1,5 @@
-"""Verified downloads: DIV2K as a stand-in for mini-DIV2K (`python -m sr_utils.downloads`), and Set5."""
+"""Verified downloads: DIV2K as a stand-in for mini-DIV2K (`sr-utils download`), and Set5."""
 
-import argparse
 import shutil
 import sys
 import zipfile
@@ -44,6 +43,16 @@ DIV2K = (
             "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
             {"train_HR": ("DIV2K_train_HR/{:04d}.png", range(1, 501))}),
 )  # fmt: skip
+
+
+def list_downloads(paths: Paths) -> str:
+    """What `sr-utils download` fetches, from where, how large, and where it goes; one line each."""
+    data, sources = paths.root / "data", SET5_REGISTRY.read_text(encoding="utf-8").split()[2::3]
+    lines = [f"Set5: 1 MB, {len(sources)} files like {sources[0]} → {data / 'Set5'}"]
+    for one in DIV2K:
+        where = f"{data / 'mini-DIV2K'}: {', '.join(one.folders)}"
+        lines.append(f"DIV2K: {one.size / 1e6:,.0f} MB, {DIV2K_URL}{one.name} → {where}")
+    return "\n".join(lines)
 
 
 def prepare_mini_div2k(paths: Paths, *, url: str = DIV2K_URL, archives: Iterable[Archive] = DIV2K) -> Path:
@@ -109,17 +118,3 @@ def download_set5(folder: Path) -> bool:
         say(f"Set5 was not downloaded ({type(error).__name__}); the validation photos take its place.")
         return False
     return True
-
-
-def main() -> None:
-    """Download DIV2K (4.3 GB) and unpack the stand-in for mini-DIV2K: 500 + 80 pairs and 80 test images."""
-    parser = argparse.ArgumentParser(prog="python -m sr_utils.downloads", description=main.__doc__)
-    parser.add_argument("--root", type=Path, help="project folder (default: the one around this folder)")
-    try:
-        print(prepare_mini_div2k(Paths.find(parser.parse_args().root)))
-    except (OSError, ValueError) as error:
-        parser.exit(1, f"{error}\n")
-
-
-if __name__ == "__main__":
-    main()

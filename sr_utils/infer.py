@@ -1,6 +1,5 @@
 """Enlarging one image or a folder: any module that maps (N, 3, H, W) to (N, 3, 4H, 4W), whole or in tiles."""
 
-import argparse
 import hashlib
 import json
 import sys
@@ -8,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +19,17 @@ from tqdm import tqdm
 
 from sr_utils import images
 from sr_utils.ahead import ahead
-from sr_utils.checkpoints import load_checkpoint, weights_digest
+from sr_utils.checkpoints import weights_digest
 from sr_utils.config import SCALE
 from sr_utils.console import say
 from sr_utils.files import write_atomic
+from sr_utils.outputs import MANIFEST, is_whole, read_manifest, read_story, require_safe, sign
 from sr_utils.tiles import Tile, iterate_strips, iterate_tiles
 
-MANIFEST = "manifest.jsonl"
+__all__ = [
+    "MANIFEST", "SelfEnsemble", "enlarge_with", "read_manifest", "super_resolve", "super_resolve_files",
+    "super_resolve_float", "super_resolve_folder",
+]  # fmt: skip
 
 
 def super_resolve(
@@ -112,31 +115,57 @@ def super_resolve_folder(model: nn.Module, files: Sequence[Path], out: Path | st
         The outputs, in the order of `files`.
 
     Raises:
-        ValueError: the folder holds inputs, two inputs share a name; or, after all others are done, images
-            that could not be read, or whose outputs could not be, named.
+        ValueError: the folder holds inputs or files of the outputs' names that are not ours, two inputs share
+            a name; or, after all others are done, images that could not be read, or whose outputs could not
+            be, named.
     """
-    out = Path(out)
-    if any(out.resolve() == file.parent.resolve() for file in files):
-        raise ValueError(f"{out} holds the inputs; choose another folder, so that none is overwritten.")
-    targets = [out / f"{file.stem}.png" for file in files]
-    if len(set(targets)) < len(files):
-        raise ValueError("Two inputs have the same name without their suffix; rename one of them.")
-    out.mkdir(parents=True, exist_ok=True)
+    outcome = super_resolve_files(model, files, [Path(out) / f"{file.stem}.png" for file in files], Path(out))
+    if outcome.failed:
+        raise ValueError(
+            f"{len(outcome.failed)} of {len(files)} images failed, the others are done: {outcome.failed}"
+        )
+    return outcome.targets
+
+
+class Outcome(NamedTuple):
+    """What became of some inputs."""
+
+    targets: list[Path]
+    kept: int
+    """How many were there already."""
+    failed: list[str]
+    """What is wrong with each input that could not be read."""
+
+
+def super_resolve_files(
+    model: nn.Module, files: Sequence[Path], targets: Sequence[Path], out: Path | None = None
+) -> Outcome:
+    """Enlarge each file to its PNG, with a manifest in the folder `out`, if any; see `super_resolve_folder`.
+
+    Raises:
+        ValueError: before any work, where a target is an input, or a file that is not of ours.
+    """
+    known = read_manifest(out) if out else {}
+    require_safe(files, targets, out, known)
     story = {"weights": weights_digest(model), "ensemble": isinstance(model, SelfEnsemble)}
-    reader = ahead(partial(_read, out=out, story=story, finished=read_manifest(out)), files)
+    reader = ahead(
+        partial(_read, story=story, known=known if out else None), zip(files, targets, strict=True)
+    )
     bar = tqdm(reader, "enlarging", len(files), unit="image", file=sys.stdout, mininterval=0.5)
-    failed, colorless, writing = [], [], deque()
+    kept, failed, colorless, writing = 0, [], [], deque()
     with ThreadPoolExecutor(1) as writer:
-        for file, (data, lr, colors, lost) in bar:
+        for (file, target), (data, lr, colors, lost) in bar:
             if isinstance(lr, str):
                 failed.append(lr)
-            elif lr is not None:
+            elif lr is None:
+                kept += 1
+            else:
                 began = time.perf_counter()
                 sr = super_resolve(model, lr)
                 colorless += [f"{file.name} ({lost})"] if lost else []
                 record = story | {"image": file.stem, "lr": lr.shape[:2], "input_sha256": data}
                 record["seconds"] = round(time.perf_counter() - began, 3)
-                writing.append(writer.submit(_write, out, record, sr, colors))
+                writing.append(writer.submit(_write, target, out, record, sr, colors))
                 if len(writing) > 2:  # bounds the memory, and tells a full disk
                     writing.popleft().result()
         for future in writing:
@@ -144,9 +173,7 @@ def super_resolve_folder(model: nn.Module, files: Sequence[Path], out: Path | st
     if colorless:
         told = ", ".join(colorless)
         say(f"{len(colorless)} outputs lack the colours of their inputs; convert these to sRGB first: {told}")
-    if failed:
-        raise ValueError(f"{len(failed)} of {len(files)} images failed, the others are done: {failed}")
-    return targets
+    return Outcome(list(targets), kept, failed)
 
 
 class _Input(NamedTuple):
@@ -156,14 +183,19 @@ class _Input(NamedTuple):
     lost_colors: str = ""  # which its output cannot carry
 
 
-def _read(file: Path, out: Path, story: dict[str, Any], finished: dict[str, dict[str, Any]]) -> _Input:
+def _read(pair: tuple[Path, Path], story: dict[str, Any], known: dict[str, dict[str, Any]] | None) -> _Input:
+    file, target = pair
     try:
         data = file.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        old, target = finished.get(file.stem, {}), out / f"{file.stem}.png"
-        with suppress(FileNotFoundError):  # another error (a name too long) is this file's alone
-            size = target.stat().st_size
-            if (story | {"input_sha256": digest, "bytes": size}).items() <= old.items():
+        wanted = story | {"input_sha256": digest}
+        if target.is_file():  # raises where the name is too long
+            if known is None:
+                finished = read_story(target) == wanted and is_whole(target)
+            else:
+                made = known.get(file.stem, {})
+                finished = (wanted | {"bytes": target.stat().st_size}).items() <= made.items()
+            if finished:
                 return _Input(digest, None)
         header = images.read_header(file, data)
         images.require_readable(target, SCALE * header.height, SCALE * header.width)
@@ -174,42 +206,14 @@ def _read(file: Path, out: Path, story: dict[str, Any], finished: dict[str, dict
         return _Input("", str(error))
 
 
-def _write(out: Path, record: dict[str, Any], image: np.ndarray, color_chunks: bytes) -> None:
-    png = images.encode_png(image, color_chunks)
-    write_atomic(out / f"{record['image']}.png", png)
+def _write(
+    target: Path, out: Path | None, record: dict[str, Any], image: np.ndarray, color_chunks: bytes
+) -> None:
+    story = {name: record[name] for name in ("weights", "ensemble", "input_sha256")}
+    png = sign(images.encode_png(image, color_chunks), story)
+    write_atomic(target, png)
+    if not out:
+        return
     record |= {"sr": image.shape[:2], "bytes": len(png), "sha256": hashlib.sha256(png).hexdigest()}
     with (out / MANIFEST).open("a", encoding="utf-8") as file:
         file.write(f"\n{json.dumps(record)}\n")  # a killed run may have left half a line
-
-
-def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """The last record of each image that `super_resolve_folder` wrote into a folder, by name."""
-    path = folder / MANIFEST
-    records = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        with suppress(ValueError):  # empty, or half a line
-            record = json.loads(line)
-            records[record["image"]] = record
-    return records
-
-
-def main() -> None:
-    """Enlarge every image of a folder four times."""
-    parser = argparse.ArgumentParser(prog="python -m sr_utils.infer", description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="LR images")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a .safetensors of ours, or a .pth")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the PNGs")
-    parser.add_argument(
-        "--self-ensemble", action="store_true", help="mean of 8 turned inputs; not allowed in the challenge"
-    )
-    arguments = parser.parse_args()
-    try:
-        model, _ = load_checkpoint(arguments.checkpoint)
-        model = SelfEnsemble(model) if arguments.self_ensemble else model
-        super_resolve_folder(model, images.list_images(arguments.folder), arguments.out)
-    except (ValueError, OSError) as error:
-        parser.exit(1, f"{error}\n")
-
-
-if __name__ == "__main__":
-    main()

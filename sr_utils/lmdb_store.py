@@ -85,16 +85,27 @@ def build_split(config: Config, paths: Paths) -> Store:
 
     ValueError, beside those of `build_store`, if the challenge's rules hold and a validation photo is in it.
     """
-    profile = PROFILES.get(config.profile, config)  # a user's own name has no patch size of its own
-    smallest = max(config.hr_patch_size, profile.hr_patch_size)
     store = build_store(
         sources.find_split(config, paths, "train"), paths.store(config.profile), codec=config.codec,
-        sub_image=config.sub_image, step=config.sub_image_step, smallest=smallest,
+        sub_image=config.sub_image, step=config.sub_image_step, smallest=_smallest(config),
         skip_small=not config.challenge,
     )  # fmt: skip
     if config.challenge:
         require_apart(store, sources.find_split(config, paths, "val"))
     return store
+
+
+def plan_split(config: Config, paths: Paths) -> tuple[int, int]:
+    """How many photos the store of `build_split` has, and the bytes it takes at most; errors as there."""
+    pairs = sources.find_split(config, paths, "train")
+    sizes = config.sub_image, config.sub_image_step, _smallest(config)
+    photos = [photo for _, photo in _plan(pairs, *sizes, not config.challenge)]
+    return len(photos), _needed_bytes(photos, config.codec)
+
+
+def _smallest(config: Config) -> int:
+    profile = PROFILES.get(config.profile, config)  # a user's own name has no patch size of its own
+    return max(config.hr_patch_size, profile.hr_patch_size)
 
 
 def _plan(
@@ -126,10 +137,14 @@ def _plan(
     return planned
 
 
-def _require_space(folder: Path, photos: list[Photo], codec: str) -> None:
+def _needed_bytes(photos: list[Photo], codec: str) -> int:
     raw = sum(len(photo.windows) * photo.height * photo.width * 3 for photo in photos)
     share = 1.02 if codec == "raw" else 0.7  # of the raw pixels, at most
-    needed = int(raw * (1 + 1 / SCALE**2) * share) + 2**20
+    return int(raw * (1 + 1 / SCALE**2) * share) + 2**20
+
+
+def _require_space(folder: Path, photos: list[Photo], codec: str) -> None:
+    needed = _needed_bytes(photos, codec)
     folder.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder.parent).free
     if free < needed:

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+CODE = Path(__file__).resolve().parent  # the package that runs
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -38,15 +40,16 @@ class Paths:
         """Paths below `root`, or below the nearest folder upwards that holds our pyproject.toml.
 
         `data/paths.json` there, if any, names a user's own photo folders: {"train_hr": "…", …};
-        a relative one starts from the project.
+        a relative one starts from the project. A project with code of its own is told if other code runs.
+
+        Raises:
+            FileNotFoundError: no project there, or none around the current folder.
+            ValueError: `data/paths.json` cannot be used.
         """
-        here = Path.cwd()
-        root = Path(root) if root else next(filter(_is_project, (here, *here.parents)), None)
-        if root is None:
-            raise FileNotFoundError(
-                f"No project found in {here} or above it (a folder with sr-utils' pyproject.toml). "
-                "Start Jupyter in the project, or set ROOT in the parameters cell."
-            )
+        root = find_root(root)
+        own = root / "sr_utils"
+        if own.is_dir() and not own.samefile(CODE):
+            print(f"The project {root} runs the code of {CODE}. For its own: pip install -e {root}")
         own = root / "data" / "paths.json"
         try:
             saved = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
@@ -66,6 +69,24 @@ class Paths:
     def results(self, run_name: str) -> Path:
         """Folder of what one trained network made: enlarged images, tables and figures."""
         return self.root / "report" / "results" / run_name
+
+
+def find_root(root: Path | str | None = None) -> Path:
+    """A folder, "~" understood, that holds our pyproject.toml; None: the nearest one upwards from here."""
+    here = Path.cwd()
+    if root:
+        folder = Path(root).expanduser().absolute()
+        if _is_project(folder):
+            return folder
+        raise FileNotFoundError(
+            f"{folder} is no project (a folder with sr-utils' pyproject.toml). Correct ROOT (--root)."
+        )
+    if found := next(filter(_is_project, (here, *here.parents)), None):
+        return found
+    raise FileNotFoundError(
+        f"No project found in {here} or above it (a folder with sr-utils' pyproject.toml). Start Jupyter "
+        "in the project, or set ROOT in the parameters cell (--root in a terminal)."
+    )
 
 
 def _is_project(folder: Path) -> bool:

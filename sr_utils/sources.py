@@ -141,7 +141,7 @@ def _find_photos(config: Config, paths: Paths, split: str) -> list[Pair]:
     if not folder.exists():
         raise FileNotFoundError(
             f"{folder} is missing. Put mini-DIV2K there (see data/README.md), name your folders in Paths, "
-            "or download the stand-in from DIV2K: python -m sr_utils.downloads"
+            "or download the stand-in from DIV2K: sr-utils download"
         )
     return find_pairs(folder / f"{split}_HR", folder / f"{split}_LR")
 

@@ -1,85 +1,31 @@
 """The ablations: paired runs of one short budget, one change each, and what their difference is worth.
 
-Runs of one seed see the same patches and the same draws of every augmentation that they share. `python -m
-sr_utils.study` trains what bench/ablations.csv lacks; with the name of an arm, that arm again.
+Runs of one seed see the same patches and the same draws of every augmentation that they share. `sr-utils
+study` trains what bench/ablations.csv lacks; with the name of an arm, that arm again.
 """
 
-import argparse
 import shutil
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sr_utils import checkpoints
-from sr_utils.config import OPEN, Config
-from sr_utils.files import write_atomic
+from sr_utils import checkpoints, images
+from sr_utils.arms import ARMS, BASE, CHECK, CLAIMS, SEEDS, arm_config
 from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import signed
 from sr_utils.paths import Paths
 from sr_utils.train import train
 
-BASE = replace(
-    OPEN, total_steps=600, hr_patch_size=96, warmup_steps=30, ema_decay=0.98,
-    log_every=100, validate_every=600, save_every=200,
-)  # fmt: skip
-SEEDS = (0, 1, 2)
-REFERENCE: dict[str, Any] = {
-    "optimizer": "adam", "learning_rate": 2e-4, "schedule": "constant", "init_gain": 0.1, "ema_decay": 0.0,
-    "gradient_clip": 0.0, "rgb_permutation": 0.5, "blend": 0.15, "mixup": 0.2,
-}  # fmt: skip
-STEM = {"num_blocks": 19, "unshuffle_stem": True}
-EDSR: dict[str, Any] = {"network": "edsr", "num_blocks": 16}
-CARN: dict[str, Any] = {"network": "carn"}
-CHECK = "20 steps on the demo's photos"  # compared with no other arm, but trained again by a test
-# Arm → what differs from BASE, and the arm to compare it with (None: BASE). Equal time: with patches of 96
-# pixels a step of EDSR takes 0.77, one of CARN 0.68 of the time of BASE.
-ARMS: dict[str, tuple[dict[str, Any], str | None]] = {
-    "flips and rotations": ({}, None),
-    "no augmentation": ({"flip": False, "rotate": False}, None),
-    "RGB permutation": ({"rgb_permutation": 0.5}, None),
-    "Blend": ({"blend": 0.15}, None),
-    "RGB permutation and Blend": ({"rgb_permutation": 0.5, "blend": 0.15}, None),
-    "MixUp, α 0.2": ({"mixup": 0.2, "mixup_alpha": 0.2}, None),
-    "MixUp, α 1.2": ({"mixup": 0.2, "mixup_alpha": 1.2}, None),
-    "brightness and contrast": ({"brightness_contrast": 0.5}, None),
-    "19 blocks behind the stem": (STEM, None),
-    "CutBlur": (STEM | {"cutblur": 0.5}, "19 blocks behind the stem"),
-    "MSE": ({"loss": "mse"}, None),
-    "Charbonnier": ({"loss": "charbonnier"}, None),
-    "16 blocks": ({"num_blocks": 16}, None),
-    "EDSR, equal steps": (EDSR, None),
-    "EDSR, equal time": (EDSR | {"total_steps": 780}, None),
-    "CARN, equal steps": (CARN, None),
-    "CARN, equal time": (CARN | {"total_steps": 880}, None),
-    "no bilinear skip": ({"bilinear_skip": False}, None),
-    "no EMA": ({"ema_decay": 0.0}, None),
-    "Adam": ({"optimizer": "adam"}, None),
-    "reference recipe": (REFERENCE, None),
-    CHECK: ({"profile": "demo", "total_steps": 20, "batch_size": 4, "precision": "float32"}, None),
-}
+__all__ = [
+    "ARMS", "BASE", "CHECK", "CLAIMS", "SEEDS", "arm_config", "compare_arms", "judge_claims", "read_table",
+    "run_arm", "run_study",
+]  # fmt: skip
 
-# Arm → what the challenge's author found of it, and which verdict would confirm that.
-CLAIMS = {
-    "RGB permutation": ("RGB permutation helps", "helps"),
-    "RGB permutation and Blend": ("RGB permutation and Blend help", "helps"),
-    "MSE": ("MSE is worse than L1", "hurts"),
-    "CutBlur": ("CutBlur does not help", "no gain"),
-    "brightness and contrast": ("brightness and contrast do not help", "no gain"),
-    "EDSR, equal steps": ("EDSR is not better at equal steps", "no gain"),
-    "CARN, equal steps": ("CARN is not better at equal steps", "no gain"),
-}
 COLUMNS = ["photo", "psnr", "arm", "seed", "steps", "run", "data", "seconds"]  # of bench/ablations.csv
 NEGLIGIBLE = 0.03  # dB, the gain that the challenge's author reported
-
-
-def arm_config(arm: str, seed: int, **changes: Any) -> Config:
-    """The run of an arm and a seed."""
-    if arm not in ARMS:
-        raise ValueError(f"arm: expected one of {', '.join(ARMS)}; got {arm!r}.")
-    return replace(BASE, seed=seed, **(ARMS[arm][0] | changes))
 
 
 def table_path(paths: Paths) -> Path:
@@ -155,26 +101,13 @@ def judge_claims(gains: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["claim", "arm", "dB here", "at this budget"]).set_index("claim")
 
 
-def main() -> None:
-    """Train arms and keep their rows."""
-    parser = argparse.ArgumentParser("python -m sr_utils.study", description=main.__doc__)
-    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"default: what is missing; {', '.join(ARMS)}")
-    arguments = parser.parse_args()
-    paths = Paths.find()
-    try:
-        runs = [(arm_config(arm, seed), arm, seed) for seed in SEEDS for arm in arguments.arms or ARMS]
-        for config, arm, seed in runs:
-            kept = read_table(paths)
-            if arguments.arms or config.run_name not in set(kept["run"]):
-                rows = run_arm(arm, seed, paths)
-                kept = kept[(kept["arm"] != arm) | (kept["seed"] != seed)]
-                table = pd.concat([kept, rows]) if len(kept) else rows
-                write_atomic(table_path(paths), table.round(4).to_csv(index=False))
-    except (ValueError, OSError) as error:
-        parser.exit(1, f"{error}\n")
-    except KeyboardInterrupt:
-        parser.exit(130, "The same command goes on.\n")
-
-
-if __name__ == "__main__":
-    main()
+def run_study(paths: Paths, arms: Sequence[str] = ()) -> None:
+    """Train these arms, or all that bench/ablations.csv lacks, and keep their rows there."""
+    runs = [(arm_config(arm, seed), arm, seed) for seed in SEEDS for arm in arms or ARMS]
+    for config, arm, seed in runs:
+        kept = read_table(paths)
+        if arms or config.run_name not in set(kept["run"]):
+            rows = run_arm(arm, seed, paths)
+            kept = kept[(kept["arm"] != arm) | (kept["seed"] != seed)]
+            table = pd.concat([kept, rows]) if len(kept) else rows
+            images.write_atomic(table_path(paths), table.round(4).to_csv(index=False))

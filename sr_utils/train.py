@@ -1,10 +1,8 @@
 """The training loop: one run, resumable, bit-equal to an uninterrupted one on a CPU in float32.
 
-It tells a callback and writes `log.jsonl`; it draws nothing. `python -m sr_utils.train --help` is the same
-without a notebook.
+It tells a callback and writes `log.jsonl`; it draws nothing. `sr-utils train` is the same without a notebook.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from tqdm import tqdm
 from sr_utils import images, run_files, sources
 from sr_utils.ahead import ahead
 from sr_utils.augment import augment
-from sr_utils.config import Config, configure, parse_flags
+from sr_utils.config import Config
 from sr_utils.console import say
 from sr_utils.device import choose_device
 from sr_utils.distributed import join
@@ -139,23 +137,3 @@ def _progress(run: Run, record: dict[str, Any]) -> str:
     rate = (run.step - run.resumed[0]) / (record["seconds"] - run.resumed[1])
     best = f", best {run.best:.3f} dB" if run.best else ""
     return f"{rate:.2f} steps/s, {rate * run.config.batch_size:.0f} pairs/s, loss {record['loss']:.4f}{best}"
-
-
-def main() -> None:
-    """Train without a notebook; every field of the config is a flag."""
-    parser = argparse.ArgumentParser("python -m sr_utils.train", description=main.__doc__, allow_abbrev=False)
-    parser.add_argument("--root", type=Path, help="project folder (default: the one around this folder)")
-    parser.add_argument("--fresh", action="store_true", help="start afresh instead of going on")
-    arguments, given = parse_flags(parser, profile="full")
-    try:
-        config = configure(arguments.profile, **given)
-        folder = train(config, Paths.find(arguments.root), fresh=arguments.fresh)
-    except (ValueError, OSError, FloatingPointError) as error:
-        parser.exit(1, f"{error}\n")
-    except KeyboardInterrupt:
-        parser.exit(130)
-    say(f"done: {folder}")
-
-
-if __name__ == "__main__":
-    main()

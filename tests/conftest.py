@@ -143,15 +143,11 @@ def executed_project(tmp_path_factory):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(origin, target) if origin.is_dir() else shutil.copy(origin, target)
     command = [
-        sys.executable,
-        ROOT / "notebooks" / "run_all.py",
-        "--steps",
-        str(NOTEBOOK_STEPS),
-        "--root",
-        root,
+        *(sys.executable, "-m", "sr_utils", "notebooks", "demo"),
+        *("--total-steps", str(NOTEBOOK_STEPS), "--root", root, "--no-download"),
         *(f"--{name.replace('_', '-')}={value}" for name, value in NOTEBOOK_CHANGES.items()),
     ]
     poor = os.environ | {"PYTHONIOENCODING": "ascii"}  # a console that lacks ×, → and the like
-    done = subprocess.run([*command, "--no-download"], capture_output=True, text=True, env=poor)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=poor)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return root, done.stdout

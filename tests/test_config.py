@@ -1,13 +1,15 @@
 import json
+import re
 from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import numpy as np
 import pytest
 
 from sr_utils import config
 from sr_utils.config import DEMO, FULL, PROFILES, Config, configure
-from sr_utils.paths import Paths
+from sr_utils.paths import CODE, Paths
 
 
 @pytest.mark.parametrize(
@@ -22,11 +24,14 @@ from sr_utils.paths import Paths
         ("validation_images", -1), ("seed", -1),
         ("learning_rate", 0), ("ema_decay", 1.0), ("codec", "jpg"), ("network", "srcnn"), ("loss", "l3"),
         ("schedule", "cosine"), ("precision", "half"),
+        ("batch_size", 16.5), ("batch_size", "16"), ("batch_size", True), ("total_steps", 1e400),
+        ("challenge", "no"), ("challenge", 2), ("learning_rate", "1e-3"), ("learning_rate", float("inf")),
+        ("learning_rate", False), ("blend", None), ("initial_weights", 3), ("codec", ("raw",)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("profile", PROFILES)
 def test_bad_values_are_named_with_what_was_got(profile: str, field: str, value: object) -> None:
-    with pytest.raises(ValueError, match=rf"{field}.*got .*{value}"):
+    with pytest.raises(ValueError, match=rf"{field}: expected .*got .*{re.escape(str(value))}"):
         replace(PROFILES[profile], **{field: value})
 
 
@@ -95,10 +100,25 @@ def test_choices_that_exclude_each_other(changed: dict, told: str) -> None:
 def test_configure_changes_what_is_given() -> None:
     assert configure("demo") is not None and configure("demo") == DEMO
     assert configure("full", total_steps=7, seed=None) == replace(FULL, total_steps=7)
+    assert configure("full", {"total_steps": 7}, total_steps=None) == replace(FULL, total_steps=7)
+    assert configure("full", {"total_steps": 7.0}, total_steps=7) == replace(FULL, total_steps=7)
+    with pytest.raises(ValueError, match="total_steps: given twice, as 500 and, in CHANGES, as 400"):
+        configure("full", {"total_steps": 400}, total_steps=500)
     with pytest.raises(ValueError, match="expected demo or full or fast or open, got 'slow'"):
         configure("slow")
-    with pytest.raises(TypeError, match="learnrate"):
-        configure("demo", learnrate=1)
+    with pytest.raises(TypeError, match=r"'learn_rate'\. Did you mean 'learning_rate'"):
+        configure("demo", learn_rate=1)
+    with pytest.raises(TypeError, match="'profile'"):
+        configure("demo", {"profile": "full"})
+
+
+def test_a_value_of_another_type_is_taken_where_it_means_the_same() -> None:
+    """Equal configs are of one run, whatever was typed: 1e3 steps, a batch of 16.0, NumPy's numbers."""
+    given = {"total_steps": 1e3, "batch_size": np.float64(8), "blend": 0, "flip": 1, "seed": np.int32(3)}
+    config = configure("full", given)
+    assert config == configure("full", total_steps=1000, batch_size=8, blend=0.0, flip=True, seed=3)
+    assert [type(getattr(config, name)) for name in given] == [int, int, float, bool, int]
+    assert config.run_name == "msrresnet20_full_5e8be21a"
 
 
 @pytest.fixture
@@ -123,7 +143,30 @@ def test_project_that_is_not_found_is_told(project: Path, tmp_path: Path, monkey
     with pytest.raises(FileNotFoundError, match=r"No project found in .*ROOT"):
         Paths.find()
     assert Paths.find(str(project)).root == project
-    assert Paths.find(tmp_path / "elsewhere").root == tmp_path / "elsewhere"
+    with pytest.raises(FileNotFoundError, match=r"elsewhere is no project.*--root"):
+        Paths.find(tmp_path / "elsewhere")
+
+
+def test_a_root_may_begin_at_home_or_here(project: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert Paths.find("~/project").root == project
+    monkeypatch.chdir(tmp_path)
+    assert Paths.find("project").root == project
+    with pytest.raises(FileNotFoundError, match="projct is no project"):
+        Paths.find("~/projct")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["project"]
+
+
+def test_a_copied_project_that_runs_other_code_says_so(project: Path, monkeypatch, capsys) -> None:
+    Paths.find(project)
+    assert capsys.readouterr().out == ""  # a project without code of its own
+    (project / "sr_utils").mkdir()
+    Paths.find(project)
+    told = capsys.readouterr().out
+    assert str(project) in told and str(CODE) in told and f"pip install -e {project}" in told
+    Paths.find(CODE.parent)
+    assert capsys.readouterr().out == ""
 
 
 def test_saved_folders_and_their_mistakes(project: Path) -> None:

@@ -38,16 +38,9 @@ def start(tmp_path: Path, photo_folder, make_photo):
         if not root.exists():
             build_store(pairs, root / "data" / "demo" / "train", sub_image=32, step=16)
             (root / "data" / "paths.json").write_text(json.dumps({"val_hr": str(val)}), encoding="utf-8")
-        command = [
-            sys.executable,
-            *launcher,
-            "-m",
-            "sr_utils.train",
-            "--profile=demo",
-            f"--root={root}",
-            *FLAGS,
-            *extra,
-        ]
+            (root / "pyproject.toml").write_text('name = "sr-utils"', encoding="utf-8")
+        command = [sys.executable, *launcher, "-m", "sr_utils", "train", "demo", f"--root={root}"]
+        command += [*FLAGS, *extra]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         return next((root / "checkpoints").glob("*"), root), done

@@ -138,5 +138,5 @@ def test_the_registry_is_the_pinned_one():
 
 
 def test_without_mini_div2k_the_ways_to_it_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"sr_utils\.downloads"):
+    with pytest.raises(FileNotFoundError, match="sr-utils download"):
         sources.find_split(configure("full"), Paths(tmp_path), "train")

@@ -1,5 +1,5 @@
-import functools
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from sr_utils import checkpoints, headers, images, infer, tiles
@@ -21,6 +22,7 @@ from sr_utils.infer import (
     super_resolve_folder,
 )
 from sr_utils.networks import CARN, EDSR, MSRResNet
+from sr_utils.outputs import is_whole, read_story, sign
 
 
 def _strong(model: nn.Module) -> nn.Module:
@@ -298,6 +300,78 @@ def test_a_folder_that_cannot_be_enlarged_is_refused_before_the_first_image(
     assert not (tmp_path / "out").exists()
 
 
+def _snapshot(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("what", ["an image", "text", "a broken link", "a link to an output", "a manifest"])
+def test_a_file_of_others_in_the_way_is_refused_before_any_work(
+    photo_folder, tmp_path: Path, what: str
+) -> None:
+    files, out = sorted(photo_folder("LR", {"a.png": (4, 4), "b.png": (4, 4)}).iterdir()), tmp_path / "out"
+    super_resolve_folder(Nearest(), files[:1], tmp_path / "other")
+    out.mkdir()
+    if what == "an image":
+        images.write_image(out / "b.png", np.zeros((16, 16, 3), np.uint8))
+    elif what == "text":
+        (out / "b.png").write_text("mine")
+    elif what == "a broken link":
+        (out / "b.png").symlink_to("nowhere")
+    elif what == "a link to an output":
+        (out / "a.png").symlink_to(tmp_path / "other" / "a.png")
+    else:
+        (out / "manifest.jsonl").write_text('{"name": "an app"}\n[1]\n')
+    before = sorted((path.name, path.is_symlink()) for path in out.iterdir())
+    with pytest.raises(ValueError, match=r"not outputs of ours are in the way \(1\): .*out"):
+        super_resolve_folder(Nearest(), files, out)
+    assert sorted((path.name, path.is_symlink()) for path in out.iterdir()) == before
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_an_input_reached_by_a_link_is_never_replaced(photo_folder, tmp_path: Path, link: str) -> None:
+    """The inputs are links into the output folder, which holds the photos themselves."""
+    photos, links = photo_folder("photos", {"a.png": (4, 4), "b.png": (4, 4)}), tmp_path / "links"
+    links.mkdir()
+    getattr(links / "b.png", link)(photos / "b.png")
+    before = _snapshot(photos)
+    with pytest.raises(ValueError, match=r"b\.png is itself an input"):
+        super_resolve_folder(Nearest(), [links / "b.png"], photos)
+    assert _snapshot(photos) == before
+
+
+def test_outputs_of_an_older_version_are_known_by_their_hash(photo_folder, tmp_path: Path) -> None:
+    """They bear no signature; the manifest tells them, unless somebody changed them since."""
+    files, out = sorted(photo_folder("LR", {"a.png": (4, 4)}).iterdir()), tmp_path / "out"
+    super_resolve_folder(Nearest(), files, out)
+    plain = images.encode_png(images.read_image(out / "a.png"))
+    record = read_manifest(out)["a"] | {"bytes": len(plain), "sha256": hashlib.sha256(plain).hexdigest()}
+    (out / "a.png").write_bytes(plain)
+    (out / "manifest.jsonl").write_text(json.dumps(record))
+    super_resolve_folder(Nearest(), files, out)
+    assert (out / "a.png").read_bytes() == plain  # kept
+    (out / "a.png").write_bytes(plain + b" ")
+    with pytest.raises(ValueError, match="not outputs of ours"):
+        super_resolve_folder(Nearest(), files, out)
+
+
+def test_a_signature_is_a_valid_chunk_and_changes_no_pixel(make_photo, tmp_path: Path) -> None:
+    photo, path = make_photo(20, 30), tmp_path / "a.png"
+    story = {"weights": "ü" * 9, "ensemble": False}
+    path.write_bytes(sign(images.encode_png(photo), story))
+    with Image.open(path) as image:
+        image.verify()  # every chunk's checksum
+    with Image.open(path) as image:
+        assert json.loads(image.text["sr_utils"]) == story
+    np.testing.assert_array_equal(images.read_image(path), photo)
+    assert images.read_header(path) == (20, 30, "")
+    assert read_story(path) == story and is_whole(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read_story(path) == story and not is_whole(path)
+    for other in (b"", b"\x89PNG", images.encode_png(photo), path.read_bytes()[:60]):
+        path.write_bytes(other)
+        assert read_story(path) is None
+
+
 def test_a_broken_input_is_named_after_the_others_are_done(photo_folder, tmp_path: Path) -> None:
     folder = photo_folder("LR", {"a.png": (40, 40), "b.png": (40, 40), "c.png": (5, 5)})
     (folder / "a.png").write_bytes((folder / "a.png").read_bytes()[:-40])
@@ -323,23 +397,6 @@ def test_a_full_disk_is_told_and_the_finished_images_stay(photo_folder, tmp_path
     monkeypatch.undo()
     super_resolve_folder(Nearest(), files, tmp_path / "out")
     assert len(read_manifest(tmp_path / "out")) == 6
-
-
-def test_the_command(photo_folder, tmp_path: Path) -> None:
-    folder = photo_folder("LR", {"a.png": (12, 9), "b.png": (5, 6)})
-    checkpoints.save_weights(tmp_path / "w.safetensors", MSRResNet(1, features=8), {})
-    command = [sys.executable, "-m", "sr_utils.infer", folder, "--checkpoint", tmp_path / "w.safetensors"]
-    run = functools.partial(
-        subprocess.run, capture_output=True, text=True, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    )
-    done = run([*command, "--out", tmp_path / "plain"])
-    assert done.returncode == 0 and images.read_image(tmp_path / "plain" / "b.png").shape == (20, 24, 3)
-    assert run([*command, "--out", tmp_path / "eight", "--self-ensemble"]).returncode == 0
-    assert read_manifest(tmp_path / "eight")["a"]["ensemble"] is True
-    (folder / "c.png").write_text("no image", encoding="utf-8")
-    done = run([*command, "--out", tmp_path / "plain"])
-    assert done.returncode == 1 and "1 of 3 images failed" in done.stderr and "c.png" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_onnx_gives_torchs_result_at_any_size(model, make_photo, tmp_path: Path) -> None:

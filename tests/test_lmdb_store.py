@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from sr_utils import images
-from sr_utils.config import FULL
-from sr_utils.lmdb_store import build_split, build_store, open_store, window_starts
+from sr_utils.config import FULL, configure
+from sr_utils.lmdb_store import build_split, build_store, open_store, plan_split, window_starts
 from sr_utils.paths import Paths
 from sr_utils.sub_images import Store
 from sr_utils.swap import swapped_in
@@ -517,3 +517,12 @@ def test_a_profile_of_ones_own_has_a_store(tmp_path: Path, photo_folder) -> None
     config = replace(FULL, profile="mine", hr_patch_size=32, sub_image=64, challenge=False)
     store = build_split(config, Paths(tmp_path, train_hr=photo_folder("photos", {"a.png": (64, 80)})))
     assert store.folder == tmp_path / "data" / "mine" / "train" and len(store) == 2
+
+
+@pytest.mark.parametrize("codec", ["raw", "png"])
+def test_a_store_takes_no_more_than_was_planned(tmp_path: Path, photo_folder, codec: str) -> None:
+    photos = photo_folder("photos", {"a.png": (132, 200), "b.png": (96, 100)})
+    config, paths = configure("demo", sub_image=96, sub_image_step=32, codec=codec), Paths(tmp_path, photos)
+    count, size = plan_split(config, paths)
+    store = build_split(config, paths)
+    assert count == len(store.photos) == 2 and sum(store.description["bytes"].values()) <= size

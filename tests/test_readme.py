@@ -3,14 +3,17 @@
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from sr_utils.__main__ import main
+from sr_utils.commands import COMMANDS
+
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^python ((?:-m )?[\w./]+)", README, re.M)
+NAMES = {command.__name__.lower() for command in get_args(COMMANDS)}
 
 
 PAGES = sorted([REPOSITORY / "README.md", *REPOSITORY.glob("[bcd]*/README.md")])  # bench, checkpoints, data
@@ -38,9 +41,13 @@ def test_every_make_target_of_the_readme_exists():
         subprocess.run(["make", "-n", target], cwd=REPOSITORY, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS)))
-def test_every_command_of_the_readme_has_help(command):
-    if command.startswith("-m ") and not command.startswith("-m sr_utils"):
-        pytest.skip("not a command of ours")
-    done = subprocess.run([sys.executable, *command.split(), "--help"], cwd=REPOSITORY, capture_output=True)
-    assert done.returncode == 0 and b"usage" in done.stdout
+def test_the_readme_names_every_command_and_only_commands():
+    told = set(re.findall(r"^(?:\.venv/bin/)?sr-utils (\w+)|`sr-utils (\w+)", README, re.M))
+    assert {name for names in told for name in names if name} <= NAMES
+    assert set(re.findall(r"^\| `(\w+)[^|]*` \|", README.split("## The commands")[1], re.M)) & NAMES == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_command_has_help(name, capsys):
+    assert main([name, "--help"]) == 0
+    assert f"usage: sr-utils {name}" in capsys.readouterr().out

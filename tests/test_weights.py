@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def test_a_network_is_made_measured_and_replaced_only_by_a_better_one(
     assert card.endswith("|\n<!-- end -->\nafter\n") and "old" not in card
     assert card.count("| bicubic |") == card.count("| tiny |") == 2
     assert (shipped.parent / "results.csv").read_text(encoding="utf-8").count("\n") == 5
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [(FileNotFoundError("Set5 is missing."), 1, "Set5 is missing.\n"), (KeyboardInterrupt(), 130, "")],
+)
+def test_a_failure_of_the_command_is_one_line(make_weights, monkeypatch, capsys, error, code, told) -> None:
+    def fail(_paths) -> None:
+        raise error
+
+    monkeypatch.setattr(make_weights, "measure", fail)
+    monkeypatch.setattr(sys, "argv", ["make_weights.py"])
+    with pytest.raises(SystemExit) as ended:
+        make_weights.main()
+    assert ended.value.code == code and capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

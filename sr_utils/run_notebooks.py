@@ -1,13 +1,11 @@
-"""Run the notebooks top to bottom; leave executed copies, their HTML without network, and a summary.
+"""Run a project's notebooks top to bottom: executed copies, their HTML without network, and a summary."""
 
-python notebooks/run_all.py --profile demo
-"""
-
-import argparse
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import latex2mathml.converter
 import nbformat
@@ -17,73 +15,76 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from sr_utils.compare import HINT_HTML
-from sr_utils.config import Config, configure, parse_flags
-from sr_utils.console import tolerate_any_console
+from sr_utils.config import Config, configure
+from sr_utils.console import say
 from sr_utils.files import write_atomic
 from sr_utils.metrics import column
 from sr_utils.paths import Paths
 from sr_utils.train import read_log
 
-HERE = Path(__file__).parent
-NAMES = sorted(path.stem for path in HERE.glob("0*.ipynb"))
+NAME = re.compile(r"\d\d_[a-z_]+")  # of a notebook of ours; Jupyter's copies are named 02_…-Copy1
 PSNR = column("PSNR", "rgb")
 SLIDER = (
     '<iframe src="../compare.html" title="slider" style="width: 100%; height: 760px; border: 0"></iframe>'
 )
 
 
-def main() -> None:
-    """Parse the command line and run."""
-    tolerate_any_console()
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
-    parser.add_argument("--steps", type=int, dest="total_steps", help="the same as --total-steps")
-    parser.add_argument("--root", type=Path, default=HERE.parent, help="project folder (default: this one)")
-    parser.add_argument("--only", nargs="+", metavar="NN", help="numbers of the notebooks, for example 01 03")
-    parser.add_argument(
-        "--no-download", action="store_true", help="take Set5 from a local folder or not at all"
-    )
-    arguments, changes = parse_flags(parser, profile="demo")
-    try:
-        config = configure(arguments.profile, **changes)
-    except ValueError as error:
-        parser.error(str(error))
-    names = [name for name in NAMES if not arguments.only or name[:2] in arguments.only]
-    if not names:
-        parser.error(f"--only: expected some of {', '.join(name[:2] for name in NAMES)}")
-    root = arguments.root.resolve()
-    executed = root / "report" / "executed"
-    executed.mkdir(parents=True, exist_ok=True)
-    values = {"PROFILE": arguments.profile, "STEPS": changes.pop("total_steps", None), "CHANGES": changes}
-    values["ROOT"] = str(root)
+def run_notebooks(
+    profile: str, changes: dict[str, Any], paths: Paths, *, only: Sequence[str] = (), download: bool = True
+) -> None:
+    """Run the notebooks of a project in order; copies and pages go to `report/executed`.
+
+    Args:
+        profile, changes: PROFILE of every notebook, and the fields of the config that differ from it.
+        paths: the project.
+        only: numbers, for example ("01", "03"); none: all.
+        download: let notebook 05 download Set5 where it is missing.
+
+    Raises:
+        ValueError: no notebook has such a number, or one failed; the message names it and its page.
+    """
+    config, folder = configure(profile, changes), paths.root / "notebooks"
+    found = sorted(path.stem for path in folder.glob("*.ipynb") if NAME.fullmatch(path.stem))
+    unknown = set(only) - {name[:2] for name in found}
+    if unknown or not found:
+        there = ", ".join(found) or "none"
+        raise ValueError(f"No notebook {' '.join(sorted(unknown))} in {folder}; there are: {there}.")
+    rest = {name: value for name, value in changes.items() if name != "total_steps"}
+    values = {"PROFILE": profile, "STEPS": changes.get("total_steps"), "CHANGES": rest}
+    values |= {"ROOT": str(paths.root)}
     began = time.perf_counter()
-    for name in names:
-        print(f"\n=== {name} ===", flush=True)
-        own = {"DOWNLOAD_SET5": False} if arguments.no_download and name.startswith("05") else {}
-        run_notebook(name, executed, values | own)
-    print(summary(config, Paths.find(root)))
-    print(f"All of it took {(time.perf_counter() - began) / 60:.1f} minutes.")
+    for name in found:
+        if not only or name[:2] in only:
+            say(f"\n=== {name} ===")
+            own = {"DOWNLOAD_SET5": False} if name.startswith("05") and not download else {}
+            _run(folder / f"{name}.ipynb", paths.root / "report" / "executed", values | own)
+    say(summary(config, paths))
+    say(f"All of it took {(time.perf_counter() - began) / 60:.1f} minutes.")
 
 
-def run_notebook(name: str, executed: Path, values: dict[str, object]) -> None:
+def _run(notebook: Path, executed: Path, values: dict[str, object]) -> None:
     """Execute one notebook, its output shown as plain text, and write `<name>.ipynb` and `<name>.html`."""
-    target = executed / f"{name}.ipynb"
+    executed.mkdir(parents=True, exist_ok=True)
+    target = executed / notebook.name
     try:
         papermill.execute_notebook(
-            HERE / f"{name}.ipynb",
-            target,
-            parameters=values,
-            cwd=HERE,
-            stdout_file=sys.stdout,
-            stderr_file=sys.stderr,
-            log_output=True,
-        )
+            notebook, target, parameters=values, cwd=notebook.parent, stdout_file=sys.stdout,
+            stderr_file=sys.stderr, log_output=True, progress_bar=False,
+        )  # fmt: skip
+    except papermill.PapermillExecutionError as error:
+        page = target.with_suffix(".html")
+        raise ValueError(f"{notebook.name} failed ({error.ename}: {error.evalue}); see {page}.") from None
     finally:  # a failed notebook is worth reading too
         if target.exists():
             write_atomic(target.with_suffix(".html"), to_html(target))
 
 
 def to_html(path: Path) -> str:
-    """An executed notebook as one HTML page: images embedded, formulas as MathML, no network."""
+    """An executed notebook of a project, below its root in report/executed, as one HTML page.
+
+    Images are embedded, formulas are MathML; the page needs no network.
+    """
+    root = path.parents[2]
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("widgets", None)  # or the page asks the network for their program
     formulas: list[str] = []
@@ -103,7 +104,7 @@ def to_html(path: Path) -> str:
     )  # of a progress bar, the last state alone
     exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="", mermaid_js_url="")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(HERE.parent)}})
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(root)}})
     page = page.replace(HINT_HTML, SLIDER)  # a live widget needs a kernel; its twin lies in report/
     return re.sub(r"%formula(\d+)%", lambda match: formulas[int(match[1])], page)
 
@@ -123,7 +124,3 @@ def summary(config: Config, paths: Paths) -> str:
         lines.append(f"training: {records[-1]['step']} steps in {records[-1]['seconds']:.0f} s")
     lines.append("Look at: report/executed/05_compare_models.html, report/compare.html, report/report.pdf")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,66 @@
+"""Training a run, the study's arms, and all notebooks."""
+
+import os
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from sr_utils.arms import arm_config
+from sr_utils.commands.shared import Command, Profile, Switch
+
+
+@dataclass(kw_only=True)
+class Train(Command):
+    """Train a run of a profile, or go on with it; under torchrun, on several GPUs."""
+
+    config: Profile
+    """The recipe; every field is a flag."""
+    fresh: Switch = False
+    """Start afresh instead of going on."""
+
+    def run(self) -> None:
+        """Train to the end."""
+        from sr_utils.train import train
+
+        folder = train(self.config.config(), self.paths(), fresh=self.fresh)
+        if os.environ.get("RANK", "0") == "0":
+            print(f"done: {folder}")
+
+
+@dataclass(kw_only=True)
+class Study(Command):
+    """Train the study's arms that bench/ablations.csv lacks, or those named again, and keep their rows."""
+
+    arms: Annotated[Positional[tuple[str, ...]], arg(metavar="ARM …", help_behavior_hint="")] = ()
+    """Names of arms, for example "MSE"."""
+
+    def __post_init__(self) -> None:
+        for arm in self.arms:
+            arm_config(arm, 0)  # an unknown one is told
+
+    def run(self) -> None:
+        """Train them; the same command goes on."""
+        from sr_utils.study import run_study
+
+        run_study(self.paths(), self.arms)
+        print("done: bench/ablations.csv has every arm")
+
+
+@dataclass(kw_only=True)
+class Notebooks(Command):
+    """Run the notebooks; executed copies, also as HTML, go to report/executed."""
+
+    config: Profile
+    """What all notebooks are given."""
+    only: Annotated[tuple[str, ...], arg(metavar="NN …", help_behavior_hint="")] = ()
+    """Numbers of notebooks, for example 01 03; the default is all."""
+    download: bool = True
+    """Let notebook 05 download Set5 (1 MB) where it is missing."""
+
+    def run(self) -> None:
+        """Run them in order."""
+        from sr_utils.run_notebooks import run_notebooks
+
+        changes = self.config.changes()
+        run_notebooks(self.config.name, changes, self.paths(), only=self.only, download=self.download)
