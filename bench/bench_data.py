@@ -18,9 +18,9 @@ import numpy as np
 
 from sr_utils import images
 from sr_utils.ahead import ahead
-from sr_utils.batches import PatchSampler, random_generator
-from sr_utils.lmdb_store import build_store, open_store, window_starts
-from sr_utils.sources import Pair
+from sr_utils.data.batches import PatchSampler, random_generator
+from sr_utils.data.build_store import build_store, open_store, window_starts
+from sr_utils.data.sources import Pair
 
 COMMAND = "python bench/bench_data.py"
 CORES = os.cpu_count() or 1

@@ -17,9 +17,9 @@ import torch
 
 from sr_utils import images
 from sr_utils.device import choose_device
-from sr_utils.infer import super_resolve, super_resolve_folder
+from sr_utils.enlarging.infer import super_resolve, super_resolve_folder
+from sr_utils.enlarging.tiles import AUTO_TILE
 from sr_utils.networks import MSRResNet
-from sr_utils.tiles import AUTO_TILE
 
 COMMAND = "python bench/bench_inference.py"
 # LR height and width: a DIV2K test input, twice and four times its sides (the last is a whole DIV2K photo)

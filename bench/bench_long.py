@@ -9,7 +9,7 @@ from pathlib import Path
 
 import measure
 
-from sr_utils.lmdb_store import build_store
+from sr_utils.data.build_store import build_store
 
 
 def anonymous_megabytes() -> float:

@@ -19,15 +19,17 @@ import measure
 import numpy as np
 import torch
 
-from sr_utils import device, images, run_state, sources
+from sr_utils import device, images
 from sr_utils.config import FULL, OPEN
+from sr_utils.data import sources
+from sr_utils.data.build_store import build_split
 from sr_utils.device import Device
+from sr_utils.enlarging.infer import super_resolve
 from sr_utils.files import write_atomic
-from sr_utils.infer import super_resolve
-from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import psnr
 from sr_utils.paths import Paths
-from sr_utils.train import train
+from sr_utils.training import run as run_state
+from sr_utils.training.train import train
 
 COMMAND = "python bench/bench_time_to_psnr.py"
 CURVES = Path(__file__).with_name("curves.json")

@@ -18,14 +18,14 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from sr_utils import images
-from sr_utils.batches import PatchSampler
 from sr_utils.config import FULL, Config
+from sr_utils.data.batches import PatchSampler
+from sr_utils.data.build_store import build_store
+from sr_utils.data.store import open_store
 from sr_utils.device import choose_device
-from sr_utils.lmdb_store import build_store
 from sr_utils.networks import MSRResNet
 from sr_utils.paths import Paths
-from sr_utils.sub_images import open_store
-from sr_utils.train import train
+from sr_utils.training.train import train
 
 COMMAND = "python bench/bench_training.py"
 STEPS, WARM_UP = 8, 3
@@ -73,7 +73,7 @@ def matrix_product(_: PatchSampler) -> Callable[[int], None]:
 
 
 def ours(config: Config, paths: Paths) -> list[float]:
-    """Seconds of each step of `sr_utils.train`, as its own log tells them."""
+    """Seconds of each step of `sr_utils.training.train`, as its own log tells them."""
     seconds: list[float] = []
     train(config, paths, lambda record: seconds.append(record["seconds"]), fresh=True)
     return [later - earlier for earlier, later in itertools.pairwise(seconds)]

@@ -13,9 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sr_utils import images, sources
+from sr_utils import images
 from sr_utils.config import configure
 from sr_utils.console import say
+from sr_utils.data import sources
 from sr_utils.device import choose_device
 from sr_utils.files import write_atomic
 from sr_utils.paths import Paths

@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sr_utils import checkpoints, sources
+from sr_utils import checkpoints
 from sr_utils.config import OPEN
 from sr_utils.console import say
+from sr_utils.data import sources
+from sr_utils.data.build_store import build_split
+from sr_utils.enlarging.infer import enlarge_with
 from sr_utils.files import write_atomic
-from sr_utils.infer import enlarge_with
-from sr_utils.lmdb_store import build_split
 from sr_utils.metrics import evaluate, summarize
 from sr_utils.paths import Paths
-from sr_utils.train import train
-from sr_utils.validation import validation_psnr
+from sr_utils.training.train import train
+from sr_utils.training.validation import validation_psnr
 
 HERE = Path(__file__).parent
 FIRST = replace(OPEN, rgb_permutation=0.5)  # the recipe before the study

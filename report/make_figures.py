@@ -13,17 +13,18 @@ from matplotlib.figure import Figure
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from sr_utils import images, sources
-from sr_utils.charts import draw_ablations, draw_time_to_psnr, draw_tradeoff
+from sr_utils import images
 from sr_utils.checkpoints import load_shipped
 from sr_utils.config import configure
-from sr_utils.figures import draw_images, draw_split, draw_zoom
-from sr_utils.infer import enlarge_with
+from sr_utils.data import sources
+from sr_utils.enlarging.infer import enlarge_with
+from sr_utils.experiments.study import compare_arms, read_table
+from sr_utils.hand_in.report import draw_pages
 from sr_utils.metrics import column, evaluate, summarize
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
-from sr_utils.report import draw_pages
-from sr_utils.study import compare_arms, read_table
+from sr_utils.views.charts import draw_ablations, draw_time_to_psnr, draw_tradeoff
+from sr_utils.views.figures import draw_images, draw_split, draw_zoom
 
 PATHS, CONFIG = Paths(Path(__file__).parents[1]), configure("demo")
 FIGURES = PATHS.root / "report" / "figures"

@@ -16,9 +16,10 @@ import torch
 import torch._dynamo  # noqa: F401 -- before `_on_the_cpu`: while it is imported, it wants the real functions
 from children import NOTEBOOK_CHANGES, NOTEBOOK_STEPS, run_child
 
-from sr_utils import images, submission
-from sr_utils.lmdb_store import build_store
-from sr_utils.sub_images import Store
+from sr_utils import images
+from sr_utils.data.build_store import build_store
+from sr_utils.data.store import Store
+from sr_utils.hand_in import submission
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,7 +108,7 @@ def _processes() -> multiprocessing.context.BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")  # imports torch once, for all children
-    context.set_forkserver_preload(["sr_utils.train", "sr_utils.lmdb_store"])
+    context.set_forkserver_preload(["sr_utils.training.train", "sr_utils.data.build_store"])
     return context
 
 

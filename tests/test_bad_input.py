@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_utils import images, lmdb_store, sources
-from sr_utils.lmdb_store import build_store, open_store
+from sr_utils import images
+from sr_utils.data import build_store as lmdb_store
+from sr_utils.data import sources
+from sr_utils.data.build_store import build_store, open_store
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 PATCH = 32

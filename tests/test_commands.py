@@ -14,13 +14,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sr_utils import checkpoints, downloads, images, rules, run_notebooks, study
+from sr_utils import checkpoints, images
 from sr_utils.__main__ import main
-from sr_utils.commands import COMMANDS, terminal
+from sr_utils.commands import COMMANDS, run_notebooks, terminal
 from sr_utils.commands.shared import BEST
 from sr_utils.config import PROFILES
+from sr_utils.data import downloads
+from sr_utils.enlarging.outputs import read_story
+from sr_utils.experiments import study
+from sr_utils.hand_in import rules
 from sr_utils.networks import MSRResNet
-from sr_utils.outputs import read_story
 
 ROOT = Path(__file__).parents[1]
 TINY = [
@@ -309,7 +312,8 @@ def test_ctrl_c_is_130_without_a_word(run, monkeypatch, command) -> None:
 SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell left
-from sr_utils import __main__, infer
+from sr_utils import __main__
+from sr_utils.enlarging import infer
 infer.super_resolve = lambda *some: (print("begun", flush=True), time.sleep(60))
 sys.exit(__main__.main(sys.argv[1:]))
 """

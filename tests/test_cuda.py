@@ -8,11 +8,12 @@ import torch
 from test_train import TINY, project  # noqa: F401
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from sr_utils import augment, checkpoints, images
+from sr_utils import checkpoints, images
 from sr_utils.device import choose_device
 from sr_utils.networks import make_network
-from sr_utils.recipe import LOSSES
-from sr_utils.train import read_log, train
+from sr_utils.training import augment
+from sr_utils.training.recipe import LOSSES
+from sr_utils.training.train import read_log, train
 
 ALL = replace(
     TINY, rgb_permutation=1, blend=1, mixup=1, brightness_contrast=1, cutblur=1, unshuffle_stem=True

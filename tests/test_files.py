@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from sr_utils.data.swap import swapped_in
 from sr_utils.files import put_in_place, write_atomic
-from sr_utils.swap import swapped_in
 
 
 @pytest.fixture

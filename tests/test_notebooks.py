@@ -14,10 +14,10 @@ from children import NOTEBOOK_STEPS as STEPS
 from nbclient import NotebookClient
 from pypdf import PdfReader
 
-from sr_utils import submission
 from sr_utils.config import configure
+from sr_utils.hand_in import submission
+from sr_utils.hand_in.report import collect
 from sr_utils.paths import Paths
-from sr_utils.report import collect
 
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
@@ -98,7 +98,7 @@ def test_hand_in_passes_every_rule_and_is_packed(executed_project):
     assert [row.rule for row in rows if not row.passed] == [] and len(rows) == 21
     names = zipfile.ZipFile(folder.with_suffix(".zip")).namelist()
     assert {"submission/report.pdf", "submission/checkpoint.safetensors"} <= set(names)
-    assert "submission/source/sr_utils/train.py" in names and "submission/images/retina.png" in names
+    assert "submission/source/sr_utils/training/train.py" in names and "submission/images/retina.png" in names
 
 
 @pytest.mark.timeout(400)

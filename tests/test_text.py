@@ -18,11 +18,11 @@ from sr_utils import images
 from sr_utils.checkpoints import load_checkpoint
 from sr_utils.config import PROFILES
 from sr_utils.console import say, tolerate_any_console
-from sr_utils.infer import super_resolve_folder
-from sr_utils.lmdb_store import build_store
+from sr_utils.data.build_store import build_store
+from sr_utils.enlarging.infer import super_resolve_folder
 from sr_utils.networks import EDSR
 from sr_utils.paths import Paths
-from sr_utils.train import train
+from sr_utils.training.train import train
 
 REPOSITORY = Path(__file__).parents[1]
 SCRIPTS = [

@@ -13,10 +13,10 @@ import safetensors
 import torch
 
 from sr_utils import checkpoints, images
-from sr_utils.infer import super_resolve
+from sr_utils.data.sources import find_pairs, read_pair
+from sr_utils.enlarging.infer import super_resolve
 from sr_utils.metrics import psnr
 from sr_utils.paths import Paths
-from sr_utils.sources import find_pairs, read_pair
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))

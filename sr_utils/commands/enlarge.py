@@ -31,7 +31,7 @@ class Enlarge(Command, Foreign):
     def run(self) -> None:
         """Enlarge what can be read, then tell what could not."""
         files = list(dict.fromkeys(file for path in self.photos for file in _inputs(path)))
-        from sr_utils.infer import SelfEnsemble, super_resolve_files
+        from sr_utils.enlarging.infer import SelfEnsemble, super_resolve_files
 
         model = self.load(self.weights or best_weights(self.root))
         model = SelfEnsemble(model) if self.self_ensemble else model
@@ -53,8 +53,8 @@ def _inputs(path: Path) -> list[Path]:
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing. Name a photo or a folder of photos.")
         return [path]
+    from sr_utils.enlarging.outputs import read_story
     from sr_utils.images import list_images
-    from sr_utils.outputs import read_story
 
     found = list_images(path)
     made = {file for file in found if file.stem.endswith(SUFFIX) and read_story(file) is not None}

@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from sr_utils.commands.shared import SOME, Command, File, Foreign
 
 if TYPE_CHECKING:
-    from sr_utils.sources import Pair
+    from sr_utils.data.sources import Pair
 
 
 @dataclass(kw_only=True)
@@ -31,7 +31,7 @@ class Evaluate(Command, Foreign):
 
     def run(self) -> None:
         """Measure all, print the table."""
-        from sr_utils import evaluation
+        from sr_utils.experiments import evaluation
         from sr_utils.images import write_atomic
 
         networks = {name: self.load(path) for name, path in _labels(self.weights).items()}
@@ -42,8 +42,8 @@ class Evaluate(Command, Foreign):
         print(f"done: {len(networks)} networks and bicubic on {' '.join(self.photos)}")
 
     def _pairs(self) -> "list[Pair]":
-        from sr_utils import sources
         from sr_utils.config import OPEN
+        from sr_utils.data import sources
 
         if self.photos != ("Set5",):
             return sources.find_pairs(self.photos[0], self.photos[1] if self.photos[1:] else None)
@@ -83,8 +83,8 @@ class Compare(Command):
 
     def run(self) -> None:
         """Read all images, name those that are missing or of another size, write the page."""
-        from sr_utils.compare import compare_html
-        from sr_utils.evaluation import read_outputs
+        from sr_utils.experiments.evaluation import read_outputs
+        from sr_utils.views.compare import compare_html
 
         folders = {name: Path(folder) for name, _, folder in (text.partition("=") for text in self.outputs)}
         images = read_outputs(self.hr, folders)
@@ -101,7 +101,7 @@ class Check(Command):
 
     def run(self) -> None:
         """Print each rule with what was found."""
-        from sr_utils.rules import check
+        from sr_utils.hand_in.rules import check
 
         rows = check(self.hand_in)
         for row in rows:

@@ -21,7 +21,7 @@ class Download(Command):
 
     def run(self) -> None:
         """Download what is missing."""
-        from sr_utils import downloads
+        from sr_utils.data import downloads
 
         paths = self.paths()
         if self.list:
@@ -44,8 +44,8 @@ class Prepare(Command):
 
     def run(self) -> None:
         """Build the store, and make the demo's test images."""
-        from sr_utils import sources
-        from sr_utils.lmdb_store import build_split, plan_split
+        from sr_utils.data import sources
+        from sr_utils.data.build_store import build_split, plan_split
 
         config, paths = self.config.config(), self.paths()
         folder = paths.store(config.profile)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from sr_utils.arms import arm_config
 from sr_utils.commands.shared import Command, Profile, Switch
+from sr_utils.experiments.arms import arm_config
 
 
 @dataclass(kw_only=True)
@@ -21,7 +21,7 @@ class Train(Command):
 
     def run(self) -> None:
         """Train to the end."""
-        from sr_utils.train import train
+        from sr_utils.training.train import train
 
         folder = train(self.config.config(), self.paths(), fresh=self.fresh)
         if os.environ.get("RANK", "0") == "0":
@@ -41,7 +41,7 @@ class Study(Command):
 
     def run(self) -> None:
         """Train them; the same command goes on."""
-        from sr_utils.study import run_study
+        from sr_utils.experiments.study import run_study
 
         run_study(self.paths(), self.arms)
         print("done: bench/ablations.csv has every arm")
@@ -60,7 +60,7 @@ class Notebooks(Command):
 
     def run(self) -> None:
         """Run them in order."""
-        from sr_utils.run_notebooks import run_notebooks
+        from sr_utils.commands.run_notebooks import run_notebooks
 
         changes = self.config.changes()
         run_notebooks(self.config.name, changes, self.paths(), only=self.only, download=self.download)

@@ -1,0 +1,4 @@
+"""An image and a network in, the ×4 image out, in bounded memory; for one image, files or whole folders.
+
+Start with `infer`; `tiles` cuts what is too large, `outputs` knows which files are ours.
+"""

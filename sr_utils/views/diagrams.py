@@ -1,0 +1,71 @@
+"""The networks as pictures: boxes along the data flow, arcs for what skips ahead."""
+
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from sr_utils.views.figures import INK, PAGE_WIDTH, color, new_figure
+
+FILLS = {"conv": "#D9E6F2", "block": "#D9E6F2", "cascade": "#D9E6F2", "R": "#D9E6F2", "1×1": "#F7E3C3"}
+STRIDE = 1.35  # from box to box, in widths of a box
+TITLE_HEIGHT = 1.5  # above the middle of its boxes
+
+
+def draw_architectures() -> Figure:
+    """MSRResNet and CARN: whole networks, and what their boxes hold."""
+    chains = {
+        "MSRResNet-20: residual blocks, added to the bilinear ×4 image":
+            "LR conv block|1 … block|20 conv|↑2 conv|↑2 conv conv SR",
+        "one block, without batch norm": "in conv ReLU conv + out",
+        "CARN: every 1×1 convolution sees the entry and all cascades before it (global)":
+            "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR",
+        "one cascade (local); R: conv – ReLU – conv, plus its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
+    }  # fmt: skip
+    figure, grid = new_figure(PAGE_WIDTH, 3.5, 4, 1)
+    for axes, (title, chain) in zip(grid[:, 0], chains.items(), strict=True):
+        axes.text(-0.5, TITLE_HEIGHT, title, fontsize=8, color=INK)
+        axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-1.1, TITLE_HEIGHT + 0.3))
+        axes.set_axis_off()
+        _draw_chain(axes, chain.split())
+    whole, block, carn, cascade = grid[:, 0]
+    _draw_skip(whole, 0, 9, color("bicubic"))
+    _draw_skip(block, 0, 4, color("MSRResNet-20"))
+    _draw_cascade(carn, entry=1)
+    _draw_cascade(cascade, entry=0)
+    return figure
+
+
+def _draw_chain(axes: Axes, labels: list[str]) -> None:
+    for number, label in enumerate(labels):
+        corner, fill = (number * STRIDE - 0.5, -0.4), FILLS.get(label.split("|")[0], "#FFFFFF")
+        axes.add_patch(
+            FancyBboxPatch(corner, 1, 0.8, "round,pad=0,rounding_size=0.1", fc=fill, ec=INK, lw=0.7)
+        )
+        text = label.replace("|", "\n")
+        axes.text(number * STRIDE, 0, text, ha="center", va="center", fontsize=6, color=INK)
+    for start, end in pairwise(range(len(labels))):
+        _draw_arrow(axes, (start * STRIDE + 0.5, 0), (end * STRIDE - 0.5, 0), INK)
+
+
+def _draw_arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], ink: str) -> None:
+    arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=6, color=ink, lw=0.9)
+    arrow.shrinkA = arrow.shrinkB = 0
+    axes.add_patch(arrow)
+
+
+def _draw_skip(axes: Axes, start: int, end: int, ink: str, shift: float = 0.0) -> None:
+    """From above one box to above a later one, the higher the farther."""
+    left, right = start * STRIDE + shift, end * STRIDE - 0.25 + shift
+    height = 0.55 + 0.08 * (end - start) + 0.3 * shift
+    axes.plot([left, left, right], [0.4, height, height], color=ink, lw=0.9)
+    _draw_arrow(axes, (right, height), (right, 0.4), ink)
+
+
+def _draw_cascade(axes: Axes, entry: int) -> None:
+    """The entry and every unit so far, into each 1×1 convolution."""
+    for fusion in (2, 4, 6):
+        sources = [source for source in (3, 1, 0) if source < fusion - 1]
+        for number, source in enumerate(sources):
+            _draw_skip(axes, entry + source, entry + fusion, color("CARN"), shift=0.2 * number)
