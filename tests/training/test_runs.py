@@ -13,7 +13,7 @@ from test_train import TINY, _assert_equal_runs, _StopError, project, trained  #
 
 from sr_utils import checkpoints, images
 from sr_utils.data import sources
-from sr_utils.hand_in.rules import _check_validation
+from sr_utils.hand_in.checkpoint_rules import check_validation
 from sr_utils.paths import Paths
 from sr_utils.training.run_files import read_state
 from sr_utils.training.train import read_log, train
@@ -222,7 +222,7 @@ def test_a_complete_run_is_measured_again_on_exchanged_photos(
     model_too, story_too = checkpoints.load_checkpoint(folder / "best.safetensors")
     assert checkpoints.weights_digest(model_too) == checkpoints.weights_digest(model)
     assert story_too["step"] == story["step"]
-    assert all(rule.passed for rule in _check_validation(model_too, story_too, pairs))
+    assert all(rule.passed for rule in check_validation(model_too, story_too, pairs))
     before = _content(folder)
     train(TINY, others)
     assert _content(folder) == before and "other validation" not in capsys.readouterr().out
