@@ -46,7 +46,7 @@ def run(capsys):
 @pytest.fixture
 def project(tmp_path: Path, photo_folder, monkeypatch) -> Path:
     """The current folder: a project with small photos, Set5 of one photo, and weights that come with it."""
-    (tmp_path / "pyproject.toml").write_text('name = "sr-utils"')
+    (tmp_path / "pyproject.toml").write_text('name = "sr-utils"', encoding="utf-8")
     photo_folder("photos", {"a.png": (48, 64), "b.png": (40, 48)})
     photo_folder("train", {"a.png": (96, 128), "b.png": (100, 96)})
     photo_folder("val", {"v.png": (24, 32)})
@@ -54,7 +54,7 @@ def project(tmp_path: Path, photo_folder, monkeypatch) -> Path:
     photo_folder("data/Set5/HR", {"bird.png": (32, 40)})
     photo_folder("data/Set5/LR_bicubic_x4", {"birdx4.png": (8, 10)})
     folders = {"train_hr": "train", "val_hr": "val", "test_lr": "small"}
-    (tmp_path / "data" / "paths.json").write_text(json.dumps(folders))
+    (tmp_path / "data" / "paths.json").write_text(json.dumps(folders), encoding="utf-8")
     checkpoints.save_weights(tmp_path / BEST, MSRResNet(1, features=8), {})
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -224,7 +224,7 @@ def test_notebooks_run_ours_alone_and_name_what_is_missing(project: Path, run, m
     names = ("01_one", "02_two", "02_two-Copy1", "notes", "1_x")
     for name in names:
         (project / "notebooks").mkdir(exist_ok=True)
-        (project / "notebooks" / f"{name}.ipynb").write_text("{}")
+        (project / "notebooks" / f"{name}.ipynb").write_text("{}", encoding="utf-8")
     ran = []
     monkeypatch.setattr(run_notebooks, "_run", lambda path, *_: ran.append(path.stem))
     assert run("notebooks", "demo")[0] == 0 and ran == ["01_one", "02_two"]

@@ -43,7 +43,7 @@ def _use(root: Path, **folders: Path) -> None:
 @pytest.mark.parametrize("size", [(96, 96), (120, 120), (100, 640), (640, 100)])
 def test_notebook_01_shows_small_photos(root: Path, photo_folder, size) -> None:
     _use(root, train_hr=photo_folder("mine", {"a.png": size}), val_hr=photo_folder("val", {"b.png": size}))
-    names = run_cells("01_prepare_data", root, CHANGES={"hr_patch_size": 96})
+    names = run_cells("01_prepare_data", root, CHANGES={"hr_patch_size": 96, "challenge": False})
     pictures = [names[name][names["detail"]] for name in ("hr", "bicubic")] + [names["lr"][names["small"]]]
     assert all(min(picture.shape[:2]) >= 8 for picture in pictures)
     assert names["hr_patch"].shape == (96, 96, 3) and names["lr_patch"].shape == (24, 24, 3)

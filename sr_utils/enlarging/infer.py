@@ -147,6 +147,8 @@ def super_resolve_files(
     """
     known = read_manifest(out) if out else {}
     require_safe(files, targets, out, known)
+    for folder in {target.parent for target in targets}:
+        folder.mkdir(parents=True, exist_ok=True)
     story = {"weights": weights_digest(model), "ensemble": isinstance(model, SelfEnsemble)}
     reader = ahead(
         partial(_read, story=story, known=known if out else None), zip(files, targets, strict=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 from xxhash import xxh3_128
 
@@ -39,7 +40,7 @@ def photo_fingerprint(pairs: Sequence[sources.Pair]) -> str:
     for pair, sides in ahead(sources.read_pair, pairs, workers=2):
         for side in sides:
             digest.update(repr((pair.name, side.shape)).encode())
-            digest.update(side)
+            digest.update(np.ascontiguousarray(side))
     return digest.hexdigest()
 
 

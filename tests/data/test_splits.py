@@ -56,6 +56,7 @@ def test_other_photos_than_those_of_the_store_are_told(built: Paths, photo_folde
 def test_embedded_photos_and_then_a_paths_json(tmp_path: Path, photo_folder) -> None:
     """The photos of the demo, then a user's own."""
     config = replace(PROFILES["demo"], sub_image=96, sub_image_step=192)
+    (tmp_path / "pyproject.toml").write_text('name = "sr-utils"', encoding="utf-8")
     build_split(config, Paths(tmp_path))
     assert open_split(config, Paths.find(tmp_path)).photos[0].name == "chelsea"
     folder = photo_folder("mine", {"a.png": (96, 96)})

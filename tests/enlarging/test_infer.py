@@ -315,13 +315,13 @@ def test_a_file_of_others_in_the_way_is_refused_before_any_work(
     if what == "an image":
         images.write_image(out / "b.png", np.zeros((16, 16, 3), np.uint8))
     elif what == "text":
-        (out / "b.png").write_text("mine")
+        (out / "b.png").write_text("mine", encoding="utf-8")
     elif what == "a broken link":
         (out / "b.png").symlink_to("nowhere")
     elif what == "a link to an output":
         (out / "a.png").symlink_to(tmp_path / "other" / "a.png")
     else:
-        (out / "manifest.jsonl").write_text('{"name": "an app"}\n[1]\n')
+        (out / "manifest.jsonl").write_text('{"name": "an app"}\n[1]\n', encoding="utf-8")
     before = sorted((path.name, path.is_symlink()) for path in out.iterdir())
     with pytest.raises(ValueError, match=r"not outputs of ours are in the way \(1\): .*out"):
         super_resolve_folder(Nearest(), files, out)
@@ -347,7 +347,7 @@ def test_outputs_of_an_older_version_are_known_by_their_hash(photo_folder, tmp_p
     plain = images.encode_png(images.read_image(out / "a.png"))
     record = read_manifest(out)["a"] | {"bytes": len(plain), "sha256": hashlib.sha256(plain).hexdigest()}
     (out / "a.png").write_bytes(plain)
-    (out / "manifest.jsonl").write_text(json.dumps(record))
+    (out / "manifest.jsonl").write_text(json.dumps(record), encoding="utf-8")
     super_resolve_folder(Nearest(), files, out)
     assert (out / "a.png").read_bytes() == plain  # kept
     (out / "a.png").write_bytes(plain + b" ")
@@ -364,7 +364,7 @@ def test_a_signature_is_a_valid_chunk_and_changes_no_pixel(make_photo, tmp_path:
     with Image.open(path) as image:
         assert json.loads(image.text["sr_utils"]) == story
     np.testing.assert_array_equal(images.read_image(path), photo)
-    assert images.read_header(path) == (20, 30, "")
+    assert images.read_header(path) == (20, 30, "", "")
     assert read_story(path) == story and is_whole(path)
     path.write_bytes(path.read_bytes()[:-1])
     assert read_story(path) == story and not is_whole(path)

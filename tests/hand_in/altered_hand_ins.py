@@ -147,7 +147,7 @@ IMAGES = {
     "not enlarged": (resized(lambda image: image[::4, ::4]), EACH),
     "cut short": (lambda f: os.truncate(f / "images/test1.png", 500), EACH),
     "empty": (lambda f: (f / "images/test1.png").write_bytes(b""), EACH),
-    "text": (lambda f: (f / "images/test1.png").write_text("hello"), EACH),
+    "text": (lambda f: (f / "images/test1.png").write_text("hello", encoding="utf-8"), EACH),
     "size in manifest.json and image": (forge_size, INPUT),
     "input's hash in manifest.json": (
         lambda f: edit_manifest(f, lambda m: m["inputs"]["test1"].update(sha256="0")), INPUT,
@@ -174,7 +174,7 @@ IMAGES = {
         lambda f: edit_records(f, lambda r: r.pop("weights") and r), "records readable",
     ),
     "record that is a list": (
-        lambda f: (f / "manifest.jsonl").write_text("[]\n"), "images readable",
+        lambda f: (f / "manifest.jsonl").write_text("[]\n", encoding="utf-8"), "number of images",
     ),
 }  # fmt: skip
 
@@ -270,14 +270,15 @@ SOURCE = {
     "no networks": (in_source(lambda s: shutil.rmtree(s / "sr_utils/networks")), OWN),
     "no notebooks": (in_source(lambda s: shutil.rmtree(s / "notebooks")), OWN),
     "no requirements": (in_source(lambda s: (s / "requirements.txt").unlink()), OWN),
-    "one module more": (in_source(lambda s: (s / "sr_utils/more.py").write_text("")), OWN),
-    "a hidden file": (in_source(lambda s: (s / ".secret").write_text("")), OWN),
+    "one module more": (in_source(lambda s: (s / "sr_utils/more.py").write_text("", encoding="utf-8")), OWN),
+    "a hidden file": (in_source(lambda s: (s / ".secret").write_text("", encoding="utf-8")), OWN),
     "a cell of a notebook": (in_source(edit_notebook), OWN),
     "a notebook that is none": (
-        in_source(lambda s: (s / "notebooks/03_train.ipynb").write_text("{}")), "source code readable",
+        in_source(lambda s: (s / "notebooks/03_train.ipynb").write_bytes(b"{}")),
+        "source code readable",
     ),
     "changed since it was built": (
-        in_source(lambda s: (s / "README.md").write_text("x"), signed=False), BUILT,
+        in_source(lambda s: (s / "README.md").write_text("x", encoding="utf-8"), signed=False), BUILT,
     ),
     "not told of in manifest.json": (lambda f: edit_manifest(f, lambda m: m.update(files={})), BUILT),
 }  # fmt: skip
@@ -366,8 +367,8 @@ FILES = {
     "a broken link": (lambda f: (f / "images/x.png").symlink_to("nowhere"), LINKS),
     "a link in a circle": (lambda f: (f / "images/x").symlink_to("."), LINKS),
     "a pipe": (lambda f: os.mkfifo(f / "images/x.png"), LINKS),
-    "notes": (lambda f: (f / "notes.txt").write_text("mine"), OTHERS),
-    "a hidden file": (lambda f: (f / ".secret").write_text("x"), OTHERS),
+    "notes": (lambda f: (f / "notes.txt").write_text("mine", encoding="utf-8"), OTHERS),
+    "a hidden file": (lambda f: (f / ".secret").write_text("x", encoding="utf-8"), OTHERS),
     "a hidden image": (lambda f: shutil.copy(f / "images/test1.png", f / "images/.x.png"), OTHERS),
     "a second report": (lambda f: shutil.copy(f / "report.pdf", f / "report2.pdf"), OTHERS),
 }  # fmt: skip
@@ -421,10 +422,10 @@ def run_notebook(path) -> None:
 
 NO_HAND_IN = {
     "no manifest": lambda f: (f / "manifest.json").unlink(),
-    "a list": lambda f: (f / "manifest.json").write_text("[]"),
+    "a list": lambda f: (f / "manifest.json").write_text("[]", encoding="utf-8"),
     "half of it": lambda f: os.truncate(f / "manifest.json", 200),
     "not UTF-8": lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe"),
-    "deep": lambda f: (f / "manifest.json").write_text("[" * 100_000),
+    "deep": lambda f: (f / "manifest.json").write_text("[" * 100_000, encoding="utf-8"),
     "no inputs": lambda f: edit_manifest(f, lambda m: m.pop("inputs")),
     "inputs in a list": lambda f: edit_manifest(f, lambda m: m.update(inputs=[])),
     "files in a list": lambda f: edit_manifest(f, lambda m: m.update(files=[])),

@@ -33,7 +33,9 @@ def no_fonts(tmp_path, monkeypatch):
     """A machine without any font but those in the folder returned."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only fontconfig's folders can be chosen")
-    (tmp_path / "fonts.conf").write_text(f"<fontconfig><dir>{tmp_path / 'fonts'}</dir></fontconfig>")
+    (tmp_path / "fonts.conf").write_text(
+        f"<fontconfig><dir>{tmp_path / 'fonts'}</dir></fontconfig>", encoding="utf-8"
+    )
     monkeypatch.setenv("FONTCONFIG_FILE", str(tmp_path / "fonts.conf"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)

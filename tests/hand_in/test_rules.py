@@ -77,7 +77,8 @@ def test_the_source_is_compared_with_the_package_where_no_project_is_at_hand(pro
     told = {row.rule: row.figure for row in check(folder)}
     assert "the notebooks not compared" in told["source code as in the project that checks it"]
     assert failing(folder) == []
-    (project.root / "alone" / "sr_utils" / "train.py").write_text("newer = True")
+    newer = project.root / "alone" / "sr_utils" / "training" / "train.py"
+    newer.write_text("newer = True", encoding="utf-8")
     [row] = [row for row in check(folder) if not row.passed]
     assert row.figure == "sr_utils/training/train.py differs" and "another version of the project" in row.todo
 

@@ -106,14 +106,19 @@ def project(good, tmp_path):
 
 
 OWN = {
-    "notes": lambda f: (f / "notes.txt").write_text("mine"),
-    "a hidden file": lambda f: (f / ".notes").write_text("mine"),
+    "notes": lambda f: (f / "notes.txt").write_text("mine", encoding="utf-8"),
+    "a hidden file": lambda f: (f / ".notes").write_text("mine", encoding="utf-8"),
     "a photo": lambda f: shutil.copy(f / "sample_LR.png", f / "images/mine.png"),
-    "a script": lambda f: (f / "source/mine.py").write_text("mine"),
+    "a script": lambda f: (f / "source/mine.py").write_text("mine", encoding="utf-8"),
     "a report of one's own": lambda f: (f / "report.pdf").write_bytes(b"%PDF mine"),
-    "an edited notebook": lambda f: (f / "source/notebooks/03_train.ipynb").write_text("mine"),
+    "an edited notebook": lambda f: (f / "source/notebooks/03_train.ipynb").write_text(
+        "mine", encoding="utf-8"
+    ),
     "a link": lambda f: (f / "mine").symlink_to(f.parent),
-    "no manifest": lambda f: ((f / "manifest.json").unlink(), (f / "notes.txt").write_text("mine")),
+    "no manifest": lambda f: (
+        (f / "manifest.json").unlink(),
+        (f / "notes.txt").write_text("mine", encoding="utf-8"),
+    ),
 }
 
 
