@@ -92,6 +92,16 @@ def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys
     assert "moved" not in capsys.readouterr().out.split("msrresnet")[-1]  # nothing was there
 
 
+def test_a_log_alone_is_not_overwritten(project: Paths, trained) -> None:  # noqa: F811
+    folder = train(TINY, project)
+    log = (folder / "log.jsonl").read_bytes()
+    for path in (*folder.glob("state*"), *folder.glob("*.safetensors")):
+        path.unlink()
+    train(TINY, project)
+    assert (folder / "replaced-1" / "log.jsonl").read_bytes() == log
+    _assert_equal_runs(folder, trained(TINY))
+
+
 def test_there_are_no_weights_without_a_state(project: Paths, trained) -> None:  # noqa: F811
     """A run that is killed after its first validation, long before its first save, goes on."""
     config = replace(TINY, save_every=100)
