@@ -42,9 +42,6 @@ def _remove_states(folder: Path) -> None:
         path.unlink()
 
 
-# Weights without a state
-
-
 @pytest.mark.parametrize("left", ["log, best and last", "best and last", "log and best", "best"])
 def test_a_complete_run_without_its_state_is_left_as_it_is(
     project: Paths, left: str, capsys  # noqa: F811
@@ -129,9 +126,6 @@ def test_a_complete_run_without_its_best_weights_makes_them_again(project: Paths
     assert checkpoints.weights_digest(last_too) == checkpoints.weights_digest(last)
 
 
-# Two at once
-
-
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_run_that_trains_is_not_started_twice(
     project: Paths, trained, fresh: bool  # noqa: F811
@@ -163,9 +157,6 @@ def test_the_lock_ends_with_a_killed_process(project: Paths, start_process) -> N
     other.join()
     with pytest.raises(_StopError):
         train(config, project, lambda record: (_ for _ in ()).throw(_StopError))
-
-
-# Other validation photos than before
 
 
 @pytest.fixture
@@ -250,9 +241,6 @@ def test_weights_of_an_older_run_are_trusted_by_their_names(project: Paths, caps
     assert "other validation" in capsys.readouterr().out and _scores(fewer).keys() == {"v"}
 
 
-# After a crash of the machine
-
-
 @pytest.mark.parametrize("damage", ["empty", "half", "one bit", "missing"])
 def test_a_damaged_state_falls_back_on_the_one_before(
     project: Paths, trained, damage: str, capsys  # noqa: F811
@@ -315,9 +303,6 @@ def test_a_damaged_line_inside_the_log_is_named(project: Paths, line: bytes) -> 
             read()
     log.write_bytes(b"".join(lines))
     assert len(read_log(folder)) == 4
-
-
-# Other ways to stop
 
 
 @pytest.fixture
