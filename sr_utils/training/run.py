@@ -69,11 +69,12 @@ class Run:
     def begin(self, *, fresh: bool) -> None:
         """Go on from the saved state, or from step 0; `run_files.alone` must hold the folder."""
         leads = self.group.rank == 0
-        if fresh and leads:
-            run_files.move_aside(self.folder)
         state, problem = (None, "") if fresh else run_files.read_state(self.folder)
+        records = [] if fresh else read_log(self.folder)
+        if state is None and leads and (fresh or any("val_psnr_trained" in record for record in records)):
+            run_files.move_aside(self.folder)  # without state and weights, a log tells of a run all the same
         seconds = self._resume(state) if state else 0.0
-        records = [] if fresh else [r for r in read_log(self.folder) if r["step"] <= self.step]
+        records = [record for record in records if record["step"] <= self.step]
         if records and records[-1]["step"] == self.step:
             self.losses.zero_()  # the state is saved before its step is logged
         else:

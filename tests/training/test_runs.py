@@ -43,9 +43,6 @@ def _remove_states(folder: Path) -> None:
         path.unlink()
 
 
-# Weights without a state
-
-
 @pytest.mark.parametrize("left", ["log, best and last", "best and last", "log and best", "best"])
 def test_a_complete_run_without_its_state_is_left_as_it_is(
     project: Paths, left: str, capsys  # noqa: F811
@@ -93,6 +90,16 @@ def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys
     assert "moved" not in capsys.readouterr().out.split("msrresnet")[-1]  # nothing was there
 
 
+def test_a_log_alone_is_not_overwritten(project: Paths, trained) -> None:  # noqa: F811
+    folder = train(TINY, project)
+    log = (folder / "log.jsonl").read_bytes()
+    for path in (*folder.glob("state*"), *folder.glob("*.safetensors")):
+        path.unlink()
+    train(TINY, project)
+    assert (folder / "replaced-1" / "log.jsonl").read_bytes() == log
+    _assert_equal_runs(folder, trained(TINY))
+
+
 def test_there_are_no_weights_without_a_state(project: Paths, trained) -> None:  # noqa: F811
     """A run that is killed after its first validation, long before its first save, goes on."""
     config = replace(TINY, save_every=100)
@@ -118,9 +125,6 @@ def test_a_complete_run_without_its_best_weights_makes_them_again(project: Paths
     assert (folder / "replaced-1" / "best.safetensors").read_bytes() == b"no"
     last_too, _ = checkpoints.load_checkpoint(folder / "last.safetensors")
     assert checkpoints.weights_digest(last_too) == checkpoints.weights_digest(last)
-
-
-# Two at once
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -154,9 +158,6 @@ def test_the_lock_ends_with_a_killed_process(project: Paths, start_process) -> N
     other.join()
     with pytest.raises(_StopError):
         train(config, project, lambda record: (_ for _ in ()).throw(_StopError))
-
-
-# Other validation photos than before
 
 
 @pytest.fixture
@@ -241,9 +242,6 @@ def test_weights_of_an_older_run_are_trusted_by_their_names(project: Paths, caps
     assert "other validation" in capsys.readouterr().out and _scores(fewer).keys() == {"v"}
 
 
-# After a crash of the machine
-
-
 @pytest.mark.parametrize("damage", ["empty", "half", "one bit", "missing"])
 def test_a_damaged_state_falls_back_on_the_one_before(
     project: Paths, trained, damage: str, capsys  # noqa: F811
@@ -306,9 +304,6 @@ def test_a_damaged_line_inside_the_log_is_named(project: Paths, line: bytes) -> 
             read()
     log.write_bytes(b"".join(lines))
     assert len(read_log(folder)) == 4
-
-
-# Other ways to stop
 
 
 @pytest.fixture
