@@ -45,4 +45,4 @@ $(BIN)/ready: requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf report/executed report/results report/submission report/submission*.zip report/.submission.lock report/report.pdf report/compare.html data/demo checkpoints/*_demo_*
+	rm -rf report/executed report/results report/submission report/submission*.zip report/.submission.lock report/report.pdf report/compare.html data/demo checkpoints/*_demo_* checkpoints/demo checkpoints/demo_*

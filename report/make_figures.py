@@ -59,7 +59,7 @@ def show_demo() -> dict[str, Figure]:
     detail, small = (slice(100, 228), slice(60, 252)), (slice(25, 57), slice(15, 63))
     steps = {"HR (a detail)": hr[detail], "LR": lr[small]}
     steps["LR, bicubic ×4"] = images.resize_bicubic(lr, 4)[detail]
-    results = PATHS.results(CONFIG.run_name)
+    results = PATHS.results(CONFIG)
     enlarged = {path.stem: images.read_image(path) for path in sorted((results / "test").glob("*.png"))}
     return {
         "sub_images": draw_images(steps, columns=3),
@@ -100,7 +100,7 @@ def main() -> None:
     for name, figure in pictures.items():
         figure.savefig(FIGURES / f"{name}.png", dpi=100, bbox_inches="tight", metadata={"Software": None})
     for name in ("augmentations", "learning_curves"):
-        shutil.copy(PATHS.results(CONFIG.run_name) / "figures" / f"{name}.png", FIGURES)
+        shutil.copy(PATHS.results(CONFIG) / "figures" / f"{name}.png", FIGURES)
     show_report(FIGURES / "report.png")
     photograph_slider(FIGURES / "slider.png")
     for path in sorted(FIGURES.glob("*.png")):

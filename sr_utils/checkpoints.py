@@ -7,6 +7,7 @@ import copy
 import hashlib
 import io
 import json
+import textwrap
 import zipfile
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from sr_utils import foreign
+from sr_utils import foreign, names
 from sr_utils.config import PARAMETER_LIMIT, Config
 from sr_utils.console import say
 from sr_utils.files import write_atomic
@@ -25,6 +26,7 @@ from sr_utils.networks import count_parameters, make_network
 from sr_utils.paths import Paths
 
 FORMAT = "sr_utils 1"
+HEADER_BYTES = 100_000_000  # safetensors' own limit
 
 
 def save_weights(path: Path | str, model: nn.Module, metadata: dict[str, Any], *, half: bool = False) -> None:
@@ -151,20 +153,21 @@ def load_shipped(folder: Path | str, *, taken: Iterable[str] = ()) -> dict[str, 
 
 
 def load_runs(folder: Path | str, *, beside: Config, taken: Iterable[str] = ()) -> dict[str, nn.Module]:
-    """The best weights of the other runs of a config's profile, by network and digest: "EDSR · 4e5bdd0c".
+    """The best weights of other runs of the same photos, by network and what differs: "EDSR · seed 1".
 
     Labels and files that cannot be read as in `load_shipped`.
     """
     networks: dict[str, nn.Module] = {}
-    runs = [
-        path
-        for path in sorted(Path(folder).glob("*/best.safetensors"))
-        if path.parent.name != beside.run_name
-    ]
+    own = {beside.run_name, beside.digest_name}
+    runs = [path for path in sorted(Path(folder).glob("*/best.safetensors")) if path.parent.name not in own]
     for path, model, metadata in _load_all(runs):
-        if metadata.get("config", {}).get("profile") == beside.profile:
-            run = path.parent.name
-            label = f"{model.label} · {run.split('_')[-1]}"
+        config, run = metadata.get("config", {}), path.parent.name
+        if config.get("profile") == beside.profile:
+            changes = names.differences(config, vars(beside))
+            changes = {
+                name: value for name, value in changes.items() if name not in ("network", "num_blocks")
+            }
+            label = f"{model.label} · {textwrap.shorten(names.words(changes), 40, placeholder=' …') or run}"
             networks[_free_label(label, run, {*taken, *networks})] = model
     return networks
 
@@ -181,6 +184,22 @@ def _free_label(label: str, mark: str, taken: Container[str]) -> str:
     while label in taken:
         label += f" · {mark}"
     return label
+
+
+def read_story(path: Path | str) -> dict[str, Any]:
+    """The metadata of one of our safetensors files, of which no tensor is read; ValueError, OSError."""
+    try:
+        with Path(path).open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > HEADER_BYTES:
+                raise ValueError(f"a header of {length} bytes")
+            text = json.loads(file.read(length)).get("__metadata__", {})
+        story = {name: json.loads(value) for name, value in text.items()}
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path}: damaged, or not a safetensors file ({error}).") from None
+    if story.get("format") != FORMAT:
+        raise ValueError(f"{path}: expected metadata of format {FORMAT!r}, got {story.get('format')!r}.")
+    return story
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -207,7 +226,7 @@ def _require_fit(path: Path, model: nn.Module, tensors: dict[str, torch.Tensor])
         ],
         "not finite": [name for name, value in tensors.items() if not torch.isfinite(value).all()],
     }
-    told = [f"{kind}: {', '.join(names[:5])} ({len(names)})" for kind, names in problems.items() if names]
+    told = [f"{kind}: {', '.join(found[:5])} ({len(found)})" for kind, found in problems.items() if found]
     if told:
         raise ValueError(f"{path} does not fit {model.name}: {'; '.join(told)}.")
 

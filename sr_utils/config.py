@@ -1,13 +1,13 @@
 """Every choice of a run, as one frozen object."""
 
 import difflib
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any, Literal, get_args
+
+from sr_utils import names
 
 SCALE = 4
 PARAMETER_LIMIT = 1_821_085  # trainable parameters must stay below: 120 % of SRResNet's 1,517,571
@@ -108,7 +108,7 @@ class Config:
         for field in fields(Config):  # equal configs hold equal values, 16 for 16.0
             value = _as_type(field.name, field.type, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-        for names, expected, fits in (
+        for together, expected, fits in (
             ("sub_image sub_image_step hr_patch_size", "a positive multiple of 4",
              lambda value: value >= SCALE and value % SCALE == 0),
             ("rgb_permutation blend blend_alpha mixup cutblur brightness_contrast", "a number from 0 to 1",
@@ -120,7 +120,7 @@ class Config:
              lambda value: value >= 0),
             ("ema_decay", "a number from 0 to below 1", lambda value: 0 <= value < 1),
         ):  # fmt: skip
-            for name in names.split():
+            for name in together.split():
                 if not fits(getattr(self, name)):
                     raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}.")
         if self.cutblur and not self.unshuffle_stem:
@@ -141,21 +141,26 @@ class Config:
             return {}
         if self.network == "edsr":
             return {"num_blocks": self.num_blocks}
-        names = ("num_blocks", "init_gain", "unshuffle_stem", "bilinear_skip")
-        return {name: getattr(self, name) for name in names}
+        own = ("num_blocks", "init_gain", "unshuffle_stem", "bilinear_skip")
+        return {name: getattr(self, name) for name in own}
 
     @property
     def run_name(self) -> str:
-        """Name of the run's folders: network, profile and a digest of what differs from the defaults.
+        """Name of the run's folders: its profile, and what differs from it; see `names.folder_name`."""
+        return names.folder_name(*self.origin)
 
-        So a field added later renames no run, if its default is what was done before.
+    @property
+    def digest_name(self) -> str:
+        """What `run_name` was at first, found still; the rows of bench/ablations.csv go by it.
+
+        A field added later renames no run, if its default is what was done before.
         """
-        values = {field.name: getattr(self, field.name) for field in fields(Config)}
-        defaults = {field.name: field.default for field in fields(Config)}
-        changed = sorted(values.items() - defaults.items())
-        digest = hashlib.sha256(json.dumps(changed).encode()).hexdigest()[:8]
-        blocks = "" if self.network == "carn" else self.num_blocks
-        return f"{self.network}{blocks}_{self.profile}_{digest}"
+        return names.digest_name(vars(self), {field.name: field.default for field in fields(Config)})
+
+    @property
+    def origin(self) -> tuple[str, dict[str, Any]]:
+        """Name of the nearest profile of the same photos, and the fields that differ from it."""
+        return names.nearest(vars(self), {name: vars(config) for name, config in PROFILES.items()})
 
 
 def _as_type(name: str, kind: Any, value: Any) -> Any:
@@ -213,9 +218,9 @@ def configure(profile: str, changes: Mapping[str, Any] | None = None, **override
     for name, value in (changes or {}).items():
         if given.setdefault(name, value) != value:
             raise ValueError(f"{name}: given twice, as {given[name]!r} and, in CHANGES, as {value!r}.")
-    names = [field.name for field in fields(Config)[1:]]
-    for name in given.keys() - set(names):
-        near = difflib.get_close_matches(name, names, 1)
+    known = [field.name for field in fields(Config)[1:]]
+    for name in given.keys() - set(known):
+        near = difflib.get_close_matches(name, known, 1)
         hint = f"Did you mean {near[0]!r}?" if near else "See sr_utils/config.py."
         raise TypeError(f"No field to change is named {name!r}. {hint}")
     return replace(PROFILES[profile], **given)

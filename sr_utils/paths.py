@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from sr_utils.config import Config
+
 CODE = Path(__file__).resolve().parent  # the package that runs
 
 
@@ -62,13 +64,19 @@ class Paths:
         """Folder of the pair of LMDBs of a split."""
         return self.root / "data" / profile / split
 
-    def run(self, run_name: str) -> Path:
-        """Folder of one training run: log, states and weights."""
-        return self.root / "checkpoints" / run_name
+    def run(self, run: Config | str) -> Path:
+        """Folder of one training run, by its config or its folder's name: log, states and weights.
 
-    def results(self, run_name: str) -> Path:
+        A run of the first versions keeps the folder that it has: `Config.digest_name`.
+        """
+        if isinstance(run, str):
+            return self.root / "checkpoints" / run
+        now, once = (self.root / "checkpoints" / name for name in (run.run_name, run.digest_name))
+        return once if once.is_dir() and not now.is_dir() else now
+
+    def results(self, run: Config | str) -> Path:
         """Folder of what one trained network made: enlarged images, tables and figures."""
-        return self.root / "report" / "results" / run_name
+        return self.root / "report" / "results" / self.run(run).name
 
 
 def find_root(root: Path | str | None = None) -> Path:

@@ -279,7 +279,8 @@ def test_shipped_networks_and_runs_are_found_by_their_names(tmp_path) -> None:
     save_weights(tmp_path / "without_story.safetensors", EDSR(1, features=4), {})
     assert list(load_shipped(tmp_path)) == ["EDSR · 3,500 steps", "EDSR · without_story"]
     runs = load_runs(tmp_path, beside=config)
-    assert list(runs) == ["MSRResNet-1 · a"] and runs["MSRResNet-1 · a"].arguments["num_blocks"] == 1
+    assert list(runs) == ["MSRResNet-1 · run_a"]
+    assert runs["MSRResNet-1 · run_a"].arguments["num_blocks"] == 1
 
 
 def test_six_files_are_six_networks(tmp_path: Path) -> None:
@@ -299,8 +300,8 @@ def test_six_files_are_six_networks(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [model.arguments["features"] for model in shipped.values()] == [2, 3, 4, 5]
     runs = load_runs(tmp_path, beside=config, taken=["EDSR · this run", *shipped])
-    assert list(runs) == ["EDSR · 12345678", "EDSR · 12345678 · b_demo_12345678"]
-    (tmp_path / "12345678.safetensors").write_bytes((tmp_path / "bicubic.safetensors").read_bytes())
+    assert list(runs) == ["EDSR · total steps 2000", "EDSR · total steps 2000 · b_demo_12345678"]
+    (tmp_path / "total steps 2000.safetensors").write_bytes((tmp_path / "bicubic.safetensors").read_bytes())
     shipped = load_shipped(tmp_path)
     assert not shipped.keys() & load_runs(tmp_path, beside=config, taken=shipped).keys()
 
@@ -315,7 +316,7 @@ def test_a_damaged_neighbour_is_named_and_passed_over(tmp_path: Path, capsys) ->
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
     assert list(load_shipped(tmp_path)) == ["EDSR · 2,000 steps"]
-    assert list(load_runs(tmp_path, beside=configure("demo"))) == ["EDSR · good"]
+    assert list(load_runs(tmp_path, beside=configure("demo"))) == ["EDSR · total steps 2000"]
     told = capsys.readouterr().out
     for name in (
         "empty.safetensors",

@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 
-from sr_utils import config
+from sr_utils import config, names
 from sr_utils.config import DEMO, FULL, PROFILES, Config, configure
 from sr_utils.paths import CODE, Paths
 
@@ -47,10 +47,10 @@ def _other(field: str, value: object) -> object:
 
 def test_run_name_changes_with_every_field() -> None:
     base = replace(FULL, ema_decay=0.5, gradient_clip=1.0, brightness_contrast=0.5, challenge=False)
-    names = {base.run_name, replace(base, unshuffle_stem=True, cutblur=0.5).run_name}
+    found = {base.run_name, replace(base, unshuffle_stem=True, cutblur=0.5).run_name}
     for field in fields(Config):
-        names.add(replace(base, **{field.name: _other(field.name, getattr(base, field.name))}).run_name)
-    assert len(names) == len(fields(Config)) - 1 + 2  # cutblur is tried with its stem
+        found.add(replace(base, **{field.name: _other(field.name, getattr(base, field.name))}).run_name)
+    assert len(found) == len(fields(Config)) - 1 + 2  # cutblur is tried with its stem
     assert replace(base).run_name == base.run_name
     assert (
         replace(base, gradient_clip=2, blend=0).run_name
@@ -58,10 +58,66 @@ def test_run_name_changes_with_every_field() -> None:
     )
 
 
-def test_run_names_are_readable_and_fit_for_folders() -> None:
-    assert FULL.run_name.startswith("msrresnet20_full_") and DEMO.run_name.startswith("msrresnet20_demo_")
-    assert replace(FULL, network="carn").run_name.startswith("carn_full_")
-    assert FULL.run_name.replace("_", "").isalnum()
+def _random_config(rng: np.random.Generator) -> Config:
+    """A profile with a few fields changed, each to one of few values: some configs come twice."""
+    config = PROFILES[rng.choice(list(PROFILES))]
+    values = {
+        "learning_rate": [1e-3, 0.0010000000000000002, 1, 2e-5], "seed": [0, 1, 10, 1e1], "flip": [False, 1],
+        "hr_patch_size": [96, 96.0, 192], "total_steps": [1000, 1e3, 100], "loss": ["l1", "mse"],
+        "schedule": ["constant", "one_cycle"], "mixup": [0, 1, 1.0, 0.1], "challenge": [False],
+        "initial_weights": ["", "a/b", "a-b", "A/b", "checkpoints/ä:?.pth", "x_0123abcd", "c" * 300],
+        "test_images": [5, 80],
+    }  # fmt: skip
+    chosen = rng.choice(list(values), size=rng.integers(0, 8), replace=False)
+    changes = {name: values[name][rng.integers(len(values[name]))] for name in chosen}
+    if changes.get("initial_weights"):
+        changes["challenge"] = False
+    return replace(config, **{name: value for name, value in changes.items()})
+
+
+def test_equal_configs_have_equal_names_and_different_ones_never() -> None:
+    rng = np.random.default_rng(0)
+    configs = [_random_config(rng) for _ in range(3000)]
+    assert 300 < len(set(configs)) < 2900  # both happen
+    for kind in ("run_name", "digest_name"):
+        names = {config: getattr(config, kind) for config in configs}
+        assert len({name.lower() for name in names.values()}) == len(names), kind
+    for config in configs:  # on every disk
+        assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,78}[a-z0-9]", config.run_name), config.run_name
+
+
+def test_run_names_tell_what_differs() -> None:
+    assert {name: config.run_name for name, config in PROFILES.items()} == {name: name for name in PROFILES}
+    assert configure("demo", learning_rate=1e-3).run_name == "demo_learning_rate-0.001"
+    assert configure("full", {"seed": 1, "hr_patch_size": 192}).run_name == "full_hr_patch_size-192_seed-1"
+    assert configure("fast", flip=0, gradient_clip=2).run_name == "fast_flip-off_gradient_clip-2"
+    started = configure("open", initial_weights="checkpoints/A.pth").run_name
+    assert re.fullmatch(r"open_initial_weights-checkpoints-a\.pth_[0-9a-f]{8}", started)
+    long = configure("demo", {name: 7 for name in ("total_steps", "save_every", "log_every", "num_blocks",
+                                                   "validate_every", "warmup_steps")}).run_name  # fmt: skip
+    assert len(long) == 80 and long.startswith("demo_num_blocks-7_warmup_steps-7_total_steps-7_")
+
+
+def test_words_tell_runs_apart() -> None:
+    def told(*configs: Config) -> list[str]:
+        return names.tell_apart([vars(config) for config in configs], every)
+
+    every = {name: vars(config) for name, config in PROFILES.items()}
+    rate, seed = configure("demo", learning_rate=1e-3), configure("demo", seed=1)
+    assert told(DEMO, rate) == ["learning rate 0.002", "learning rate 0.001"]
+    assert told(DEMO, rate, seed) == ["demo", "learning rate 0.001", "seed 1"]
+    assert told(rate) == ["learning rate 0.001"] and told(DEMO) == ["demo"] and told() == []
+    assert told(FULL, PROFILES["fast"], configure("fast", flip=False)) == ["full", "fast", "fast, flip off"]
+    assert told(rate, replace(rate, seed=1, flip=False)) == ["flip on, seed 0", "flip off, seed 1"]
+
+
+def test_a_run_keeps_its_first_folder_until_there_is_one_of_its_name(tmp_path: Path) -> None:
+    paths, once = Paths(tmp_path), "msrresnet20_demo_53f2cf52"
+    assert DEMO.digest_name == once and paths.run(DEMO) == tmp_path / "checkpoints" / "demo"
+    paths.run(once).mkdir(parents=True)
+    assert paths.run(DEMO).name == paths.results(DEMO).name == once
+    paths.run("demo").mkdir()
+    assert paths.run(DEMO).name == paths.results(DEMO).name == "demo"
 
 
 def test_the_reference_recipe() -> None:
@@ -118,7 +174,7 @@ def test_a_value_of_another_type_is_taken_where_it_means_the_same() -> None:
     config = configure("full", given)
     assert config == configure("full", total_steps=1000, batch_size=8, blend=0.0, flip=True, seed=3)
     assert [type(getattr(config, name)) for name in given] == [int, int, float, bool, int]
-    assert config.run_name == "msrresnet20_full_5e8be21a"
+    assert config.digest_name == "msrresnet20_full_5e8be21a"
 
 
 @pytest.fixture

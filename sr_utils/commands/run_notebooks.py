@@ -111,7 +111,7 @@ def to_html(path: Path) -> str:
 
 def summary(config: Config, paths: Paths) -> str:
     """What came out, as a table, and where to look next."""
-    results = paths.results(config.run_name)
+    results = paths.results(config)
     lines = ["", f"=== {config.run_name} ==="]
     if (results / "validation.json").exists():
         rows = pd.read_json(results / "validation.json")
@@ -120,7 +120,7 @@ def summary(config: Config, paths: Paths) -> str:
         table.loc["mean"] = table.mean()
         table["gain"] = table[methods[-1]] - table[methods[0]]
         lines += [f"Validation photos, {PSNR}:", table.round(2).to_string(index_names=False)]
-    if records := read_log(paths.run(config.run_name)):
+    if records := read_log(paths.run(config)):
         lines.append(f"training: {records[-1]['step']} steps in {records[-1]['seconds']:.0f} s")
     lines.append("Look at: report/executed/05_compare_models.html, report/compare.html, report/report.pdf")
     return "\n".join(lines)

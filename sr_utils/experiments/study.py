@@ -47,7 +47,7 @@ def run_arm(arm: str, seed: int, paths: Paths, **changes: Any) -> pd.DataFrame:
     _, story = checkpoints.load_checkpoint(folder / "last.safetensors")
     shutil.rmtree(folder)
     rows = [{"photo": name, "psnr": value} for name, value in story["val_psnr_rgb_border4"].items()]
-    told = {"arm": arm, "seed": seed, "steps": config.total_steps, "run": config.run_name}
+    told = {"arm": arm, "seed": seed, "steps": config.total_steps, "run": config.digest_name}
     told |= {"data": story["data_fingerprint"][:12], "seconds": round(story["training_seconds"], 1)}
     return pd.DataFrame(rows).assign(**told)
 
@@ -106,7 +106,7 @@ def run_study(paths: Paths, arms: Sequence[str] = ()) -> None:
     runs = [(arm_config(arm, seed), arm, seed) for seed in SEEDS for arm in arms or ARMS]
     for config, arm, seed in runs:
         kept = read_table(paths)
-        if arms or config.run_name not in set(kept["run"]):
+        if arms or config.digest_name not in set(kept["run"]):
             rows = run_arm(arm, seed, paths)
             kept = kept[(kept["arm"] != arm) | (kept["seed"] != seed)]
             table = pd.concat([kept, rows]) if len(kept) else rows

@@ -40,7 +40,7 @@ def collect(config: Config, paths: Paths, **fields: Any) -> dict[str, Any]:
     Raises:
         FileNotFoundError: something is missing; the message names the notebook that makes it.
     """
-    results, run = paths.results(config.run_name), paths.run(config.run_name)
+    results, run = paths.results(config), paths.run(config)
     store = open_split(config, paths)
     model, metadata = checkpoints.load_checkpoint(run / "best.safetensors")
     numbers = dict(fields)
@@ -55,7 +55,7 @@ def collect(config: Config, paths: Paths, **fields: Any) -> dict[str, Any]:
     numbers |= {
         "profile": config.profile,
         "rehearsal": config.profile != "full",
-        "run": config.run_name,
+        "run": run.name,
         "parameters": count_parameters(model),
         "parameter_limit": PARAMETER_LIMIT,
         "config": metadata["config"],
@@ -85,7 +85,7 @@ def write_report(numbers: dict[str, Any], config: Config, paths: Paths) -> Path:
         ValueError: it has more than 5 pages, or the template lacks something (typst's message).
         FileNotFoundError: a figure is missing; the message names the notebook.
     """
-    results = paths.results(config.run_name)
+    results = paths.results(config)
     made_by = {
         "augmentations": "02_augmentations",
         "architecture": "03_train",
@@ -121,7 +121,7 @@ def draw_pages(config: Config, paths: Paths) -> list[bytes]:
 
 def _compile(config: Config, paths: Paths, kind: str) -> Any:
     template = paths.root / "report" / "report.typ"
-    folder = paths.results(config.run_name)
+    folder = paths.results(config)
     inputs = {"folder": "/" + folder.relative_to(paths.root).as_posix()}
     numbers = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     bundled = not find_undrawable(json.dumps(numbers, ensure_ascii=False), installed=False)

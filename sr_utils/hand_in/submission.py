@@ -43,9 +43,9 @@ def build(config: Config, paths: Paths) -> Path:
     _require_ours(folder)
     with swapped_in(folder) as beside:
         files = sources.find_test_images(config, paths)
-        made = paths.results(config.run_name) / "test"
+        made = paths.results(config) / "test"
         _copy_images(files, made, beside)
-        _copy(paths.run(config.run_name) / "best.safetensors", beside / CHECKPOINT, "03_train")
+        _copy(paths.run(config) / "best.safetensors", beside / CHECKPOINT, "03_train")
         _copy(paths.root / "report" / REPORT, beside, "07_report")
         copy_sources(paths.root, beside / "source")
         store = open_split(config, paths).description

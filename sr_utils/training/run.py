@@ -24,6 +24,7 @@ from sr_utils.training import run_files
 from sr_utils.training.distributed import join
 from sr_utils.training.muon import Muon
 from sr_utils.training.recipe import learning_rate_at
+from sr_utils.training.record import update_record
 from sr_utils.training.run_files import read_log
 from sr_utils.training.validation import mean_psnr, measure_again, photo_fingerprint, validation_psnr
 
@@ -34,7 +35,7 @@ class Run:
     """One run; every process of it has one."""
 
     def __init__(self, config: Config, paths: Paths) -> None:
-        self.config, self.folder, self.group = config, paths.run(config.run_name), join()
+        self.config, self.folder, self.group = config, paths.run(config), join()
         if config.batch_size % self.group.size:
             processes = f"the {self.group.size} processes"
             raise ValueError(f"batch_size: expected a multiple of {processes}, got {config.batch_size}.")
@@ -167,6 +168,7 @@ class Run:
             if mean > self.best:
                 self.best = mean
                 self._save_weights("best", model, kind, per_image, seconds)
+                update_record(self.folder, best_psnr=mean, best_step=self.step)
             if self.step == self.config.total_steps:
                 self._save_weights("last", model, kind, per_image, seconds)
         self.model.train()

@@ -16,8 +16,11 @@ from sr_utils.files import flush, write_atomic
 from sr_utils.training.distributed import Group
 
 STATES = STATE, PREVIOUS = "state.pt", "state.previous.pt"
-LOG = "log.jsonl"
+LOG, RECORD = "log.jsonl", "run.json"
 WEIGHTS = BEST, LAST = "best.safetensors", "last.safetensors"
+LOCK = ".lock"
+TAIL_BYTES = 4096  # of a log; a record takes 200
+PROBE_SECONDS = 0.2  # for which a run waits for its folder: `is_training` holds it for much less
 
 
 @contextmanager
@@ -26,7 +29,7 @@ def alone(folder: Path, group: Group, device: torch.device) -> Iterator[None]:
 
     OSError in every process of the group while another run holds it.
     """
-    lock, taken = FileLock(folder / ".lock", timeout=0), False
+    lock, taken = FileLock(folder / LOCK, timeout=PROBE_SECONDS, poll_interval=0.01), False
     if group.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -41,11 +44,28 @@ def alone(folder: Path, group: Group, device: torch.device) -> Iterator[None]:
         lock.release()
 
 
+def is_training(folder: Path) -> bool:
+    """Whether a process holds the folder now; asking changes nothing and stops no one."""
+    if not (folder / LOCK).exists():
+        return False
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:  # a folder that may only be read
+        return False
+    lock.release()
+    return False
+
+
 def move_aside(folder: Path, names: Sequence[str] = (*STATES, LOG, *WEIGHTS)) -> None:
     """Move what is there of a run to `replaced-1/` (or 2, …) in its folder; nothing reads or deletes that."""
     found = [folder / name for name in names if (folder / name).exists()]
     if not found:
         return
+    if LOG in names and (folder / RECORD).exists():
+        found.append(folder / RECORD)  # the whole run
     places = (folder / f"replaced-{number}" for number in itertools.count(1))
     place = next(place for place in places if not place.exists())
     place.mkdir()
@@ -124,6 +144,18 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             raise ValueError(f"{path}, line {number}: damaged ({error}). Delete that line.") from None
         records.append(record)
     return records
+
+
+def read_last(folder: Path) -> dict[str, Any]:
+    """The last record of a log, of which no more is read than its end; {} without one, or if damaged."""
+    try:
+        with (folder / LOG).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+            lines = file.read().split(b"\n")[:-1]  # a kill can leave half a line
+        record = json.loads(lines[-1]) if lines else {}
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def write_log(folder: Path, records: Sequence[dict[str, Any]]) -> None:

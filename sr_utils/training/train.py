@@ -21,6 +21,7 @@ from sr_utils.training import run_files
 from sr_utils.training.augment import augment
 from sr_utils.training.distributed import join
 from sr_utils.training.recipe import LOSSES
+from sr_utils.training.record import recorded, require_same, update_record
 from sr_utils.training.run import Run
 from sr_utils.training.run_files import read_log
 from sr_utils.training.stopping import LastingOutput, stop_flag
@@ -62,14 +63,17 @@ def train(
         ValueError: a network over the limit, a state saved with other data, or weights of an unfinished run
         without a state, which are not trained over.
     """
-    folder = paths.run(config.run_name)
+    folder = paths.run(config)
     if not fresh and run_files.has_weights_alone(folder):
         _take_weights(folder, config, paths, unfinished=take_weights)
         return folder
+    if not fresh:
+        require_same(folder, config)
     run = Run(config, paths)
     with run_files.alone(folder, run.group, run.device.device):
         run.begin(fresh=fresh)
-        _train(run, on_log)
+        with recorded(run):
+            _train(run, on_log)
     return folder
 
 
@@ -87,7 +91,8 @@ def _take_weights(folder: Path, config: Config, paths: Paths, *, unfinished: boo
         if group.rank == 0:
             say(COMPLETE if complete else f"{folder} has no state: its weights are taken as they are.")
             pairs = sources.find_split(config, paths, "val")
-            measure_again(folder, pairs, photo_fingerprint(pairs), precision=config.precision)
+            best = measure_again(folder, pairs, photo_fingerprint(pairs), precision=config.precision)
+            update_record(folder, best_psnr=best)
 
 
 def _train(run: Run, on_log: Callable[[dict[str, Any]], None] | None) -> None:

@@ -10,10 +10,11 @@ from xxhash import xxh3_128
 
 from sr_utils import checkpoints
 from sr_utils.ahead import ahead
-from sr_utils.config import BORDER
+from sr_utils.config import BORDER, SCALE
 from sr_utils.console import say
 from sr_utils.data import sources
 from sr_utils.enlarging.infer import super_resolve
+from sr_utils.images import resize_bicubic
 from sr_utils.metrics import psnr
 from sr_utils.training.run_files import BEST, WEIGHTS, move_aside
 
@@ -26,6 +27,14 @@ def validation_psnr(
     for pair in pairs:
         hr, lr = sources.read_pair(pair)
         result[pair.name] = psnr(super_resolve(model, lr, precision=precision), hr, border=BORDER)
+    return result
+
+
+def bicubic_psnr(pairs: Sequence[sources.Pair]) -> dict[str, float]:
+    """PSNR in dB (RGB, border 4) of each photo enlarged by bicubic, by name."""
+    result = {}
+    for pair, (hr, lr) in ahead(sources.read_pair, pairs, workers=2):
+        result[pair.name] = psnr(resize_bicubic(lr, SCALE), hr, border=BORDER)
     return result
 
 

@@ -160,7 +160,9 @@ def test_a_run_writes_its_story_and_repeats_bit_for_bit(project: Paths, trained)
         assert 0 < record["loss"] < 1 and record["skipped_steps"] == 0
     _assert_equal_runs(folder, trained(TINY))
     left = {path.name for path in folder.iterdir()} - {".lock"}
-    assert left == {"best.safetensors", "last.safetensors", "log.jsonl", "state.pt", "state.previous.pt"}
+    assert left == {
+        "best.safetensors", "last.safetensors", "log.jsonl", "run.json", "state.pt", "state.previous.pt"
+    }  # fmt: skip
 
 
 def test_logged_psnr_is_that_of_the_saved_weights(project: Paths) -> None:

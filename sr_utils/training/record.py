@@ -1,0 +1,145 @@
+"""`run.json` in a run's folder: what the run is and what happened to it, written when it starts and ends."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sr_utils.checkpoints import read_story
+from sr_utils.config import Config
+from sr_utils.files import write_atomic
+from sr_utils.names import differences, words
+from sr_utils.networks import count_parameters
+from sr_utils.paths import CODE
+from sr_utils.training.run_files import BEST, LAST, RECORD
+from sr_utils.training.validation import bicubic_psnr
+
+if TYPE_CHECKING:
+    from sr_utils.training.run import Run
+
+PACKAGES = ("sr-utils", "torch", "torchvision", "numpy", "opencv-python", "lmdb")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a run: profile, changes, config, network, …, history.
+
+    Of a run of the first versions, which kept none, what its weights tell.
+
+    Raises:
+        FileNotFoundError: neither is there. ValueError: damaged.
+    """
+    path = folder / RECORD
+    if path.exists():
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(record["config"]["profile"], str) or not isinstance(record["history"], list):
+                raise TypeError("expected a config and a history")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"{path}: damaged ({error!r}). Move it away, or the folder.") from None
+        return record
+    weights = next((folder / name for name in (LAST, BEST) if (folder / name).exists()), None)
+    if weights is None:
+        raise FileNotFoundError(f"{folder} holds no run: neither {RECORD} nor weights.")
+    story = read_story(weights)
+    if not isinstance(story.get("config"), dict) or not isinstance(story["config"].get("profile"), str):
+        raise ValueError(f"{weights} does not tell its run.")
+    return story | {"label": story["network"], "history": []}
+
+
+def require_same(folder: Path, config: Config) -> None:
+    """ValueError where a folder holds another run than its name means now, since a profile has changed."""
+    try:
+        there = read_record(folder)["config"]
+    except (OSError, ValueError):  # without a record, or with one to be written again
+        return
+    if other := differences(there, vars(config)):
+        now = {name: getattr(config, name) for name in other if hasattr(config, name)}
+        raise ValueError(
+            f"{folder} holds another run: {words(other)}; its name means {words(now)} now, since a profile "
+            "has changed. Rename the folder, which runs under any name in the table of runs, or train with "
+            "the fields of then."
+        )
+
+
+def update_record(folder: Path, **fields: Any) -> None:
+    """Change some of a record, where there is one; for the process that holds the folder."""
+    if (folder / RECORD).exists():
+        write_atomic(folder / RECORD, json.dumps(read_record(folder) | fields, indent=1))
+
+
+@contextmanager
+def recorded(run: "Run") -> Iterator[None]:
+    """Write down that a run starts, and how it ends; a complete one is left as it is."""
+    if run.group.rank or (run.step == run.config.total_steps and (run.folder / RECORD).exists()):
+        yield
+        return
+    try:
+        history = read_record(run.folder)["history"]
+    except (OSError, ValueError):
+        history = []
+    write_atomic(run.folder / RECORD, json.dumps(_describe(run) | {"history": history}, indent=1))
+
+    def add(event: str, why: str = "") -> None:
+        moment = datetime.now().astimezone().isoformat(timespec="seconds")
+        history.append({"event": event, "at": moment, "step": run.step} | ({"why": why} if why else {}))
+        update_record(run.folder, history=history)
+
+    add("start")
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            add("stop")
+        raise
+    except Exception as error:
+        with suppress(OSError):
+            add("fail", f"{type(error).__name__}: {error}")
+        raise
+    add("complete")
+
+
+def _describe(run: "Run") -> dict[str, Any]:
+    profile, changes = run.config.origin
+    return {
+        "profile": profile, "changes": changes, "config": vars(run.config), "network": run.model.name,
+        "label": run.model.label, "parameters": count_parameters(run.model),
+        "device": run.device.description, "processes": run.group.size, "machine": _machine(),
+        "versions": _versions(), "data_fingerprint": run.fingerprint, "val_fingerprint": run.val_fingerprint,
+        "bicubic_psnr_rgb_border4": _bicubic(run), "best_psnr": run.best,
+    }  # fmt: skip
+
+
+def _bicubic(run: "Run") -> Mapping[str, float]:
+    """By validation photo; measured once."""
+    with suppress(OSError, ValueError):
+        record = read_record(run.folder)
+        if record["val_fingerprint"] == run.val_fingerprint and "bicubic_psnr_rgb_border4" in record:
+            return record["bicubic_psnr_rgb_border4"]
+    return bicubic_psnr(run.val_pairs)
+
+
+def _machine() -> str:
+    processor = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        processor = f"{len(found)} × {found[0]}" if found else processor
+    return f"{platform.system()} {platform.release()} · {processor}"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    if (CODE.parent / ".git").exists():  # a clone, and no copy inside of another repository
+        command = ["git", "-C", str(CODE.parent), "describe", "--always", "--dirty"]
+        with suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+            found["commit"] = done.stdout.strip()
+    return found
