@@ -10,9 +10,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; a failure is told in one line on standard error."""
     try:
         from sr_utils.commands import COMMANDS
+        from sr_utils.commands.sweep import Sweep, spread
         from sr_utils.commands.terminal import output, parse
 
-        command = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
+        lines = spread(sys.argv[1:] if arguments is None else arguments)
+        command, *others = (parse(COMMANDS, line) for line in lines)
+        command = Sweep((command, *others)) if others else command
         with output(quiet=command.quiet):
             command.require_root()
             command.run()

@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ def differences(values: Values, others: Values) -> dict[str, Any]:
 
 
 def folder_name(profile: str, changes: Values) -> str:
-    """Name of a run's folders, "demo_learning_rate-0.001": equal for equal runs, different for different ones.
+    """Name of a run's folders: "demo_learning_rate-0.001"; of equal runs equal, of different ones never.
 
     One that is long, or has free text in it, ends in a digest of all changes. There are no capitals, which
     some disks do not tell apart.
@@ -37,10 +38,8 @@ def folder_name(profile: str, changes: Values) -> str:
     if len(name) <= LONGEST and not free:
         return name
     digest = hashlib.sha256(json.dumps([profile, changes], sort_keys=True).encode()).hexdigest()[:8]
-    safe = "".join(
-        letter if letter.isascii() and letter.isalnum() or letter in "._-" else "-" for letter in name
-    )
-    return f"{safe.lower()[: LONGEST - 9].rstrip('.-_')}_{digest}"
+    safe = re.sub(r"[^a-z0-9._-]", "-", name.lower())
+    return f"{safe[: LONGEST - 9].rstrip('.-_')}_{digest}"
 
 
 def digest_name(values: Values, defaults: Values) -> str:

@@ -60,7 +60,6 @@ def test_run_name_changes_with_every_field() -> None:
 
 def _random_config(rng: np.random.Generator) -> Config:
     """A profile with a few fields changed, each to one of few values: some configs come twice."""
-    config = PROFILES[rng.choice(list(PROFILES))]
     values = {
         "learning_rate": [1e-3, 0.0010000000000000002, 1, 2e-5], "seed": [0, 1, 10, 1e1], "flip": [False, 1],
         "hr_patch_size": [96, 96.0, 192], "total_steps": [1000, 1e3, 100], "loss": ["l1", "mse"],
@@ -72,18 +71,18 @@ def _random_config(rng: np.random.Generator) -> Config:
     changes = {name: values[name][rng.integers(len(values[name]))] for name in chosen}
     if changes.get("initial_weights"):
         changes["challenge"] = False
-    return replace(config, **{name: value for name, value in changes.items()})
+    return replace(PROFILES[rng.choice(list(PROFILES))], **changes)
 
 
 def test_equal_configs_have_equal_names_and_different_ones_never() -> None:
     rng = np.random.default_rng(0)
-    configs = [_random_config(rng) for _ in range(3000)]
-    assert 300 < len(set(configs)) < 2900  # both happen
+    drawn = [_random_config(rng) for _ in range(3000)]
+    assert 300 < len(set(drawn)) < 2900  # both happen
     for kind in ("run_name", "digest_name"):
-        names = {config: getattr(config, kind) for config in configs}
-        assert len({name.lower() for name in names.values()}) == len(names), kind
-    for config in configs:  # on every disk
-        assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,78}[a-z0-9]", config.run_name), config.run_name
+        found = {one: getattr(one, kind) for one in drawn}
+        assert len({name.lower() for name in found.values()}) == len(found), kind
+    for one in drawn:  # on every disk
+        assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,78}[a-z0-9]", one.run_name), one.run_name
 
 
 def test_run_names_tell_what_differs() -> None:

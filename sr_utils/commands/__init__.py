@@ -6,6 +6,9 @@ Reading a command line must be quick, so these modules import nothing heavy but 
 from sr_utils.commands.enlarge import Enlarge
 from sr_utils.commands.measure import Check, Compare, Evaluate, Export
 from sr_utils.commands.prepare import Download, Prepare
+from sr_utils.commands.runs import Runs
 from sr_utils.commands.train import Notebooks, Study, Train
 
-COMMANDS = Download | Prepare | Train | Enlarge | Evaluate | Compare | Check | Export | Study | Notebooks
+COMMANDS = (
+    Download | Prepare | Train | Runs | Enlarge | Evaluate | Compare | Check | Export | Study | Notebooks
+)

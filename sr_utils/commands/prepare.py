@@ -1,11 +1,11 @@
 """Photos, and the store that training reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tyro.conf import Positional
 
-from sr_utils.commands.shared import Command, Profile, Switch
+from sr_utils.commands.shared import Chosen, Command, Named, Switch, resolve
 
 BYTES_PER_SECOND = 3e8  # of a store, written and verified on two cores; see bench/README.md
 
@@ -39,7 +39,7 @@ class Download(Command):
 class Prepare(Command):
     """Cut a profile's training photos into the store that training reads, as notebook 01 does."""
 
-    config: Profile
+    config: Named = field(default_factory=Chosen)
     """Which photos; fields that do not concern them change nothing."""
 
     def run(self) -> None:
@@ -47,7 +47,8 @@ class Prepare(Command):
         from sr_utils.data import sources
         from sr_utils.data.build_store import build_split, plan_split
 
-        config, paths = self.config.config(), self.paths()
+        paths = self.paths()
+        config = resolve(self.config, paths)
         folder = paths.store(config.profile)
         photos, size = plan_split(config, paths)
         print(f"{photos} photos → {folder}: at most {size / 1e9:.2f} GB; {_duration(size)} on two cores")

@@ -1,10 +1,11 @@
 """What the commands have in common: the project, silence, profiles with their fields, and photos."""
 
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import FlagCreatePairsOff, Suppress, arg
+from tyro.conf import FlagCreatePairsOff, Suppress, arg, subcommand
 from tyro.extras import subcommand_type_from_defaults
 
 from sr_utils.config import PROFILES, Config
@@ -89,6 +90,25 @@ Profile = subcommand_type_from_defaults(
     descriptions=SUMMARIES,
     sort_subcommands=False,
 )
+
+
+@dataclass
+class Chosen:
+    """The run chosen last: by a command, or in a notebook."""
+
+
+Named = Annotated[Chosen, subcommand(name="chosen", description="The run chosen last.")] | Profile
+
+
+def resolve(named: Chosen | Fields, paths: Paths, *, remember: bool = True) -> Config:
+    """The config that a command is given, which becomes the chosen run, or that of the run chosen last."""
+    from sr_utils.experiments.chosen import IN_TERMINAL, choose, current
+
+    if isinstance(named, Chosen):
+        return current(paths)
+    if os.environ.get("RANK", "0") != "0":  # of torchrun's processes the first one tells it
+        return named.config()
+    return choose(named.config(), paths, remember=remember, hint=IN_TERMINAL)
 
 
 def best_weights(root: Path | None) -> Path:

@@ -1,20 +1,23 @@
 """Training a run, the study's arms, and all notebooks."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from sr_utils.commands.shared import Command, Profile, Switch
+from sr_utils.commands.shared import Chosen, Command, Named, Switch, resolve
 from sr_utils.experiments.arms import arm_config
 
 
 @dataclass(kw_only=True)
 class Train(Command):
-    """Train a run of a profile, or go on with it; under torchrun, on several GPUs."""
+    """Train a run, or go on with it; under torchrun, on several GPUs.
 
-    config: Profile
+    A flag with several values trains one run after another: --learning-rate 1e-3 2e-3.
+    """
+
+    config: Named = field(default_factory=Chosen)
     """The recipe; every field is a flag."""
     fresh: Switch = False
     """Start afresh instead of going on."""
@@ -23,7 +26,8 @@ class Train(Command):
         """Train to the end."""
         from sr_utils.training.train import train
 
-        folder = train(self.config.config(), self.paths(), fresh=self.fresh)
+        paths = self.paths()
+        folder = train(resolve(self.config, paths), paths, fresh=self.fresh)
         if os.environ.get("RANK", "0") == "0":
             print(f"done: {folder}")
 
@@ -51,8 +55,8 @@ class Study(Command):
 class Notebooks(Command):
     """Run the notebooks; executed copies, also as HTML, go to report/executed."""
 
-    config: Profile
-    """What all notebooks are given."""
+    config: Named = field(default_factory=Chosen)
+    """What all notebooks are given; no other run is chosen by that."""
     only: Annotated[tuple[str, ...], arg(metavar="NN …", help_behavior_hint="")] = ()
     """Numbers of notebooks, for example 01 03; the default is all."""
     download: bool = True
@@ -62,5 +66,6 @@ class Notebooks(Command):
         """Run them in order."""
         from sr_utils.commands.run_notebooks import run_notebooks
 
-        changes = self.config.changes()
-        run_notebooks(self.config.name, changes, self.paths(), only=self.only, download=self.download)
+        paths = self.paths()
+        profile, changes = resolve(self.config, paths, remember=False).origin
+        run_notebooks(profile, changes, paths, only=self.only, download=self.download)

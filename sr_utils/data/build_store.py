@@ -26,7 +26,7 @@ from sr_utils.ahead import ahead
 from sr_utils.config import PROFILES, SCALE, Config
 from sr_utils.data import sources
 from sr_utils.data.overlap import require_apart
-from sr_utils.data.splits import content_digest, source_digest
+from sr_utils.data.splits import content_digest, open_split, source_digest
 from sr_utils.data.store import BUILD_KEY, SIDES, VERSION, Photo, Store, close_open, open_store
 from sr_utils.data.swap import swapped_in
 from sr_utils.files import write_atomic
@@ -223,3 +223,17 @@ def _verify(environment: lmdb.Environment, photos: list[Photo], side: int) -> No
             for key, checksum in zip(photo.windows, photo.checksums[side], strict=True):
                 if xxh3_64_intdigest(transaction.get(key.encode(), b"")) != checksum:
                     raise OSError(f"{environment.path()}: {key} was not written right. Check the disk.")
+
+
+def ready_split(config: Config, paths: Paths) -> Store:
+    """The store that a run needs: as it is where it fits, else built; errors as `build_split`.
+
+    What other tools made, or of which the photos are gone, is taken as by `open_split`.
+    """
+    folder = paths.store(config.profile)
+    if folder.is_dir() and not (folder / "store.json").exists():
+        return open_split(config, paths)
+    try:
+        return build_split(config, paths)
+    except FileNotFoundError:
+        return open_split(config, paths)

@@ -15,6 +15,7 @@ import pandas as pd
 from sr_utils import checkpoints, images
 from sr_utils.data.build_store import build_split
 from sr_utils.experiments.arms import ARMS, BASE, CHECK, CLAIMS, SEEDS, arm_config
+from sr_utils.experiments.paired import interval, judge
 from sr_utils.metrics import signed
 from sr_utils.paths import Paths
 from sr_utils.training.train import train
@@ -55,8 +56,7 @@ def run_arm(arm: str, seed: int, paths: Paths, **changes: Any) -> pd.DataFrame:
 def compare_arms(table: pd.DataFrame) -> pd.DataFrame:
     """Mean gain of every arm over the arm it is compared with, in dB, with a 95 % confidence interval.
 
-    Seeds and photos are paired, and both are drawn again: a bootstrap over two crossed factors. One seed
-    decides nothing, since its interval knows photos alone.
+    Seeds and photos are paired; see `paired.interval` and `paired.judge`.
     """
     rng = np.random.default_rng(0)
     values = {
@@ -68,11 +68,8 @@ def compare_arms(table: pd.DataFrame) -> pd.DataFrame:
         if arm in (other, CHECK) or arm not in values or other not in values:
             continue
         gain = (values[arm] - values[other]).dropna().to_numpy()  # (seeds, photos)
-        seeds, photos = (rng.integers(size, size=(10_000, size)) for size in gain.shape)
-        means = gain[seeds[:, :, None], photos[:, None, :]].mean(axis=(1, 2))
-        low, high = np.quantile(means, (0.025, 0.975))
-        verdict = "helps" if low > 0 else "hurts" if high < 0 else "not decidable"
-        verdict = verdict if len(gain) > 1 else "not decidable"
+        low, high = interval(gain, rng)
+        verdict = judge(gain, low, high)
         steps = table.loc[table["arm"] == arm, "steps"].iloc[0]
         median = np.median(gain.mean(axis=0))
         rows.append((arm, other, steps, gain.mean(), low, high, median, len(gain), verdict))

@@ -5,6 +5,7 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,8 +17,8 @@ from sr_utils.files import write_atomic
 from sr_utils.names import differences, words
 from sr_utils.networks import count_parameters
 from sr_utils.paths import CODE
-from sr_utils.training.run_files import BEST, LAST, RECORD
-from sr_utils.training.validation import bicubic_psnr
+from sr_utils.training.run_files import BEST, RECORD, WEIGHTS
+from sr_utils.training.validation import bicubic_psnr, mean_psnr
 
 if TYPE_CHECKING:
     from sr_utils.training.run import Run
@@ -42,13 +43,27 @@ def read_record(folder: Path) -> dict[str, Any]:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{path}: damaged ({error!r}). Move it away, or the folder.") from None
         return record
-    weights = next((folder / name for name in (LAST, BEST) if (folder / name).exists()), None)
-    if weights is None:
+    stories = {name: read_story(folder / name) for name in WEIGHTS if (folder / name).exists()}
+    if not stories:
         raise FileNotFoundError(f"{folder} holds no run: neither {RECORD} nor weights.")
-    story = read_story(weights)
+    story = next(iter(stories.values()))
     if not isinstance(story.get("config"), dict) or not isinstance(story["config"].get("profile"), str):
-        raise ValueError(f"{weights} does not tell its run.")
-    return story | {"label": story["network"], "history": []}
+        raise ValueError(f"{folder}: the weights do not tell their run.")
+    told = {"label": story["network"], "step": max(told.get("step", 0) for told in stories.values())}
+    if per_photo := stories.get(BEST, {}).get("val_psnr_rgb_border4"):
+        told["best_psnr"] = mean_psnr(per_photo)
+    return story | told | {"history": []}
+
+
+def config_of(record: dict[str, Any]) -> Config:
+    """The config of a record; fields that are younger than it have their defaults, which were done before.
+
+    ValueError: of a newer version, with fields that this one lacks, or values that it does not take.
+    """
+    known = {field.name for field in fields(Config)}
+    if unknown := sorted(record["config"].keys() - known):
+        raise ValueError(f"a run of a newer version, with {', '.join(unknown)}")
+    return Config(**record["config"])
 
 
 def require_same(folder: Path, config: Config) -> None:
@@ -61,15 +76,20 @@ def require_same(folder: Path, config: Config) -> None:
         now = {name: getattr(config, name) for name in other if hasattr(config, name)}
         raise ValueError(
             f"{folder} holds another run: {words(other)}; its name means {words(now)} now, since a profile "
-            "has changed. Rename the folder, which runs under any name in the table of runs, or train with "
-            "the fields of then."
+            f"has changed. Rename the folder to {_name_of(there)}, or move it away."
         )
 
 
-def update_record(folder: Path, **fields: Any) -> None:
+def _name_of(values: dict[str, Any]) -> str:
+    with suppress(ValueError, TypeError):
+        return config_of({"config": values}).run_name
+    return "another name"
+
+
+def update_record(folder: Path, **values: Any) -> None:
     """Change some of a record, where there is one; for the process that holds the folder."""
     if (folder / RECORD).exists():
-        write_atomic(folder / RECORD, json.dumps(read_record(folder) | fields, indent=1))
+        write_atomic(folder / RECORD, json.dumps(read_record(folder) | values, indent=1))
 
 
 @contextmanager

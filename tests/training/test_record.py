@@ -13,7 +13,7 @@ from sr_utils.data import sources
 from sr_utils.metrics import psnr
 from sr_utils.paths import Paths
 from sr_utils.training.distributed import join
-from sr_utils.training.record import read_record, require_same
+from sr_utils.training.record import config_of, read_record, require_same
 from sr_utils.training.run_files import LOCK, alone, is_training, read_last
 from sr_utils.training.train import read_log, train
 from sr_utils.training.validation import bicubic_psnr, mean_psnr
@@ -68,9 +68,7 @@ def test_a_folder_that_holds_another_run_is_not_trained_over(project: Paths) -> 
     """As where a profile got another learning rate since: the name means another run than it did."""
     folder = project.run(TINY)
     train(replace(TINY, learning_rate=0.5, total_steps=2), project).rename(folder)
-    told = (
-        r"another run: learning rate 0\.5, total steps 2; .* means learning rate 0\.002, total steps 12 now"
-    )
+    told = r": learning rate 0\.5, total steps 2; .* means learning rate 0\.002, total steps 12 now.* Rename"
     with pytest.raises(ValueError, match=told):
         train(TINY, project)
     folder.rename(folder.with_name("mine"))
@@ -85,6 +83,10 @@ def test_a_record_of_an_older_or_newer_version_is_of_the_same_run(project: Paths
     record["config"]["new_field"] = 3
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     require_same(folder, replace(TINY, total_steps=2))
+    with pytest.raises(ValueError, match="newer version, with new_field"):
+        config_of(record)
+    del record["config"]["new_field"]
+    assert config_of(record) == replace(TINY, total_steps=2, mixup=0.2)
 
 
 def test_weights_alone_tell_their_run(project: Paths) -> None:  # noqa: F811

@@ -1,0 +1,199 @@
+"""All runs side by side, and what one does with one of them."""
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg, subcommand
+
+from sr_utils.commands.shared import Command, Switch
+from sr_utils.console import say
+from sr_utils.paths import Paths
+
+if TYPE_CHECKING:
+    from sr_utils.experiments.runs import KnownRun
+
+Name = Annotated[str, arg(metavar="RUN")]
+ProfileName = Literal["demo", "full", "fast", "open"]
+
+
+def _find(paths: Paths, *names: str) -> "list[KnownRun]":
+    from sr_utils.experiments.runs import find_run, read_runs
+
+    runs = read_runs(paths)
+    return [find_run(runs, name) for name in names]
+
+
+@dataclass(kw_only=True)
+class Table:
+    """A table of all runs, the highest PSNR first."""
+
+    profile: Annotated[ProfileName | None, arg(metavar="NAME", help_behavior_hint="")] = None
+    """Those of one profile alone."""
+    json: Switch = False
+    """For programs."""
+
+    def do(self, paths: Paths) -> None:
+        """Print it."""
+        from sr_utils.experiments.runs import as_table, read_runs
+
+        runs = read_runs(paths, profile=self.profile)
+        if self.json:
+            say(json.dumps([run.facts() for run in runs], indent=1))
+        elif runs:
+            say(as_table(runs).to_string())
+        else:
+            say("No runs yet. The first one: sr-utils prepare demo, then sr-utils train demo")
+
+
+@dataclass(kw_only=True)
+class CompareRuns:
+    """The paired difference of two runs by validation photo, with its 95 % interval."""
+
+    one: Positional[Name]
+    """The run to compare with."""
+    other: Positional[Name]
+    """The run whose gain is told."""
+
+    def do(self, paths: Paths) -> None:
+        """Print it."""
+        from sr_utils.experiments.paired import compare_runs
+        from sr_utils.experiments.runs import find_run, read_runs
+
+        runs = read_runs(paths)
+        found = compare_runs(find_run(runs, self.one), find_run(runs, self.other), runs)
+        say(f"PSNR in dB (RGB, border 4), the {found.weights} weights of both:")
+        say(found.table.round(3).to_string())
+        say(found.told)
+
+
+@dataclass(kw_only=True)
+class Show:
+    """What is known of a run: config, machine, versions, photos, starts and stops."""
+
+    run: Positional[Name]
+    """Its name, or the beginning of it."""
+
+    def do(self, paths: Paths) -> None:
+        """Print it."""
+        from sr_utils.experiments.upkeep import tell
+
+        say(tell(*_find(paths, self.run)))
+
+
+@dataclass(kw_only=True)
+class Choose:
+    """Make a run the one that notebooks and commands go on with."""
+
+    run: Positional[Name]
+    """Its name, or the beginning of it."""
+
+    def do(self, paths: Paths) -> None:
+        """Keep it."""
+        from sr_utils.experiments.chosen import chosen
+
+        chosen(self.run, paths)
+
+
+@dataclass(kw_only=True)
+class Note:
+    """Keep a few words with a run; they are shown in the table."""
+
+    run: Positional[Name]
+    """Its name, or the beginning of it."""
+    text: Positional[str]
+    """The words; "" deletes them."""
+
+    def do(self, paths: Paths) -> None:
+        """Write it."""
+        from sr_utils.experiments.upkeep import write_note
+
+        [run] = _find(paths, self.run)
+        write_note(run, self.text)
+        say(f"noted: {run.name}")
+
+
+@dataclass(kw_only=True)
+class Delete:
+    """Delete a run and its results, after a question."""
+
+    run: Positional[Name]
+    """Its name, or the beginning of it."""
+    yes: Switch = False
+    """Do not ask."""
+
+    def do(self, paths: Paths) -> None:
+        """Ask, delete."""
+        from sr_utils.experiments.upkeep import delete, what_goes
+
+        [run] = _find(paths, self.run)
+        told = ", ".join(f"{folder} ({size:.1f} MB)" for folder, size in what_goes(run, paths).items())
+        if not self.yes:
+            say(f"Delete {told}? It cannot be undone. [y/N]")
+            if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+                raise ValueError("Nothing was deleted; --yes deletes without a question.")
+        delete(run, paths)
+        say(f"deleted: {told}")
+
+
+@dataclass(kw_only=True)
+class ExportRun:
+    """Copy what one would send to a colleague: weights, config, log, figures."""
+
+    run: Positional[Name]
+    """Its name, or the beginning of it."""
+    folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
+    """A new folder."""
+
+    def do(self, paths: Paths) -> None:
+        """Copy."""
+        from sr_utils.experiments.upkeep import export
+
+        export(*_find(paths, self.run), paths, self.folder)
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """A table of the runs that train now, shown again until none does."""
+
+    every: Annotated[float, arg(metavar="SECONDS")] = 5.0
+    """Seconds between two looks."""
+
+    def do(self, paths: Paths) -> None:
+        """Print it, in place of the one before where a terminal shows it."""
+        from sr_utils.experiments.runs import as_table, read_runs
+
+        while running := [run for run in read_runs(paths) if run.state == "training now"]:
+            if sys.stdout.isatty():
+                sys.stdout.write("\x1b[H\x1b[2J")
+            say(f"{time.strftime('%H:%M:%S')}, again in {self.every:g} s; Ctrl-C ends it, not the training")
+            say(as_table(running).to_string())
+            time.sleep(self.every)
+        say("No run is being trained now.")
+
+
+Action = (
+    Annotated[Table, subcommand(name="table")]
+    | Annotated[CompareRuns, subcommand(name="compare")]
+    | Annotated[Show, subcommand(name="show")]
+    | Annotated[Choose, subcommand(name="choose")]
+    | Annotated[Note, subcommand(name="note")]
+    | Annotated[Delete, subcommand(name="delete")]
+    | Annotated[ExportRun, subcommand(name="export")]
+    | Annotated[Watch, subcommand(name="watch")]
+)
+
+
+@dataclass(kw_only=True)
+class Runs(Command):
+    """All runs side by side; compare two, look at one, choose, note, delete, export, watch."""
+
+    action: Action = field(default_factory=Table)
+    """What to do; a name may be shortened while it is the only one."""
+
+    def run(self) -> None:
+        """Do it."""
+        self.action.do(self.paths())
