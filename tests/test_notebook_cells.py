@@ -23,7 +23,7 @@ def run_cells(name: str, root: Path, **parameters: object) -> dict[str, object]:
         if cell.cell_type == "code":
             exec(cell.source, names)
             if "parameters" in cell.metadata.get("tags", []):
-                names |= parameters | {"ROOT": str(root)}
+                names |= parameters | {"ROOT": str(root), "REMEMBER": False}
     return names
 
 
@@ -58,9 +58,15 @@ def test_photos_of_equal_names_stand_side_by_side_in_notebook_05(root: Path, pho
     photos = {"val": (40, 48), "mine": (48, 40)}
     folders = {name: photo_folder(name, {"woman.png": size}) for name, size in photos.items()}
     _use(root, val_hr=folders["val"])
-    run = Paths.find(root).run(configure("demo").run_name)
+    run = Paths.find(root).run(configure("demo"))
     save_weights(run / "best.safetensors", MSRResNet(1, features=4), {"weights": "trained", "step": 1})
-    names = run_cells("05_compare_models", root, MY_PHOTOS=str(folders["mine"]), DOWNLOAD_SET5=False)
+    names = run_cells(
+        "05_compare_models",
+        root,
+        RUN={"profile": "demo"},
+        MY_PHOTOS=str(folders["mine"]),
+        DOWNLOAD_SET5=False,
+    )
     sizes = {name: methods["HR"].shape[:2] for name, methods in names["slider"].items()}
     assert sizes == {
         "Set5: butterfly": (64, 48), "Set5: woman": (64, 64),

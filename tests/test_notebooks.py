@@ -20,6 +20,7 @@ from sr_utils.hand_in.report import collect
 from sr_utils.paths import Paths
 
 REPOSITORY = Path(__file__).parent.parent
+RUN = {"profile": "demo", "total_steps": STEPS} | CHANGES
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
 
@@ -35,6 +36,7 @@ def test_the_run_ends_with_a_table_and_every_product(executed_project):
     assert f"training: {STEPS} steps" in table
     assert "training:" in told and "sub-images:" in told  # the progress bars are plain text
     assert (root / "report" / "compare.html").stat().st_size < 3e6
+    assert not (root / "data" / "current_run.json").exists()  # the user's choice is the user's
     for suffix in ("ipynb", "html"):
         assert len(list((root / "report" / "executed").glob(f"*.{suffix}"))) == len(NOTEBOOKS)
 
@@ -105,9 +107,9 @@ def test_hand_in_passes_every_rule_and_is_packed(executed_project):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_can_be_run_again(executed_project, path):
     notebook = nbformat.read(path, 4)
-    values = (
-        f"\nSTEPS = {STEPS}\nCHANGES = {CHANGES}\nROOT = {str(executed_project[0])!r}\nDOWNLOAD_SET5 = False"
-    )
+    values = f"\nROOT = {str(executed_project[0])!r}\nDOWNLOAD_SET5 = False"
+    first = f"\nSTEPS = {STEPS}\nCHANGES = {CHANGES}\nREMEMBER = False"
+    values += first if path.stem.startswith("01") else f"\nRUN = {RUN}"
     doubled = []
     for cell in code_cells(notebook):
         if "parameters" in cell.metadata.get("tags", []):
@@ -132,7 +134,7 @@ def test_notebook_03_shows_a_run_of_elsewhere(executed_project, tmp_path, only_b
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     notebook = nbformat.read(REPOSITORY / "notebooks" / "03_train.ipynb", 4)
     cell = next(c for c in code_cells(notebook) if "parameters" in c.metadata.get("tags", []))
-    cell.source += f"\nSTEPS = {STEPS}\nCHANGES = {CHANGES}\nROOT = {str(root)!r}\nTRAIN = {only_best}"
+    cell.source += f"\nRUN = {RUN}\nROOT = {str(root)!r}\nTRAIN = {only_best}"
     NotebookClient(notebook, timeout=200, kernel_name="python3").execute(cwd=str(root))
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.name != ".lock"} == before
     assert collect(config, Paths(root))["training_minutes"] > 0
@@ -146,7 +148,7 @@ def test_notebook_style(path):
     assert head.startswith(f"# {path.stem[:2]} · ")
     assert all(f"**{word}**" in head for word in ("You will see", "Needs", "Makes", "Takes"))
     code = [(cell, source) for cell, source in cells if cell["cell_type"] == "code"]
-    assert code[1][0]["metadata"].get("tags") == ["parameters"] and "PROFILE" in code[1][1]
+    assert code[1][0]["metadata"].get("tags") == ["parameters"] and "\nROOT = None" in code[1][1]
     for cell, source in code:
         assert not cell["outputs"] and cell["execution_count"] is None
         assert source.count("\n") < 20 and not re.search(r"^\s*[!%]", source, re.M), source

@@ -35,7 +35,7 @@ def run_notebooks(
     """Run the notebooks of a project in order; copies and pages go to `report/executed`.
 
     Args:
-        profile, changes: PROFILE of every notebook, and the fields of the config that differ from it.
+        profile, changes: the run, which is passed to every notebook; the user's chosen run stays what it is.
         paths: the project.
         only: numbers, for example ("01", "03"); none: all.
         download: let notebook 05 download Set5 where it is missing.
@@ -49,13 +49,13 @@ def run_notebooks(
     if unknown or not found:
         there = ", ".join(found) or "none"
         raise ValueError(f"No notebook {' '.join(sorted(unknown))} in {folder}; there are: {there}.")
-    rest = {name: value for name, value in changes.items() if name != "total_steps"}
-    values = {"PROFILE": profile, "STEPS": changes.get("total_steps"), "CHANGES": rest}
-    values |= {"ROOT": str(paths.root)}
+    root = {"ROOT": str(paths.root)}
+    first = root | {"PROFILE": profile, "CHANGES": changes, "REMEMBER": False}
     began = time.perf_counter()
     for name in found:
         if not only or name[:2] in only:
             say(f"\n=== {name} ===")
+            values = first if name.startswith("01") else root | {"RUN": {"profile": profile} | changes}
             own = {"DOWNLOAD_SET5": False} if name.startswith("05") and not download else {}
             _run(folder / f"{name}.ipynb", paths.root / "report" / "executed", values | own)
     say(summary(config, paths))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sr_utils.checkpoints import read_story
+from sr_utils.console import say
 from sr_utils.experiments.runs import KnownRun, label_runs
 from sr_utils.metrics import signed
 from sr_utils.training.run_files import BEST, LAST
@@ -82,6 +83,18 @@ def compare_runs(one: KnownRun, other: KnownRun, runs: Sequence[KnownRun]) -> Di
     verdict = judge(gain, low, high)
     found = (table, float(gain.mean()), low, high, tuple(pairs), verdict, name.partition(".")[0])
     return Difference(*found, _tell(Difference(*found, ""), labels, pairs))
+
+
+def compare_best_two(runs: Sequence[KnownRun]) -> Difference | None:
+    """As `compare_runs`: the best run minus the next one that was measured on the same photos, if any."""
+    ready = [run for run in runs if (run.folder / BEST).exists() and run.psnr]
+    for other in ready[1:]:
+        if other.record.get("val_fingerprint") == ready[0].record.get("val_fingerprint"):
+            try:
+                return compare_runs(other, ready[0], runs)
+            except (ValueError, OSError) as error:
+                say(error)
+    return None
 
 
 def _photos(story: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from sr_utils.metrics import column
 from sr_utils.names import nearest, tell_apart, words
 from sr_utils.paths import Paths
 from sr_utils.training.record import config_of, read_record
-from sr_utils.training.run_files import is_training, read_last
+from sr_utils.training.run_files import is_training, read_last, read_log
 from sr_utils.training.validation import mean_psnr
 
 NOTE = "note.txt"
@@ -148,6 +148,17 @@ def label_runs(runs: Sequence[KnownRun]) -> dict[str, KnownRun]:
     every = {name: vars(config) for name, config in PROFILES.items()}
     told = tell_apart([run.record["config"] for run in runs], every)
     return {label if told.count(label) == 1 else run.name: run for label, run in zip(told, runs, strict=True)}
+
+
+def read_curves(runs: Sequence[KnownRun]) -> dict[str, list[dict[str, Any]]]:
+    """The logs of some runs by what tells these apart; a damaged one is named and passed over."""
+    curves = {}
+    for label, run in label_runs(runs).items():
+        try:
+            curves[label] = read_log(run.folder)
+        except ValueError as error:
+            say(f"{error} It is passed over.")
+    return curves
 
 
 def as_table(runs: Sequence[KnownRun]) -> pd.DataFrame:

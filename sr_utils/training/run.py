@@ -28,13 +28,22 @@ from sr_utils.training.record import update_record
 from sr_utils.training.run_files import read_log
 from sr_utils.training.validation import mean_psnr, measure_again, photo_fingerprint, validation_psnr
 
+OnLog = Callable[[dict[str, Any]], None]
+OnValidation = Callable[[nn.Module, dict[str, Any]], None]
 PATIENCE = 10  # steps in a row with a non-finite gradient after which a run stops
 
 
 class Run:
-    """One run; every process of it has one."""
+    """One run; every process of it has one, and the first one tells `on_log` and `on_validation`."""
 
-    def __init__(self, config: Config, paths: Paths) -> None:
+    def __init__(
+        self,
+        config: Config,
+        paths: Paths,
+        on_log: OnLog | None = None,
+        on_validation: OnValidation | None = None,
+    ) -> None:
+        self.on_log, self.on_validation = on_log, on_validation
         self.config, self.folder, self.group = config, paths.run(config), join()
         if config.batch_size % self.group.size:
             processes = f"the {self.group.size} processes"
@@ -96,10 +105,10 @@ class Run:
         self.resumed = self.step, seconds
         self._began = time.perf_counter() - seconds
 
-    def catch_up(self, on_log: Callable[[dict[str, Any]], None] | None) -> None:
+    def catch_up(self) -> None:
         """Write the record, or at the end of a run the best weights, before which the run was stopped."""
         if self.owes_record:
-            self.log(validate=self.is_due("validate_every"), on_log=on_log)
+            self.log(validate=self.is_due("validate_every"))
         elif self.step == self.config.total_steps and not self.group.rank and not self.best:
             self._validate(self.resumed[1])
 
@@ -125,7 +134,7 @@ class Run:
         self.losses += torch.where(bad, 0, torch.stack([loss.detach(), torch.ones_like(loss)]))
         self.step += 1
 
-    def log(self, *, validate: bool, on_log: Callable[[dict[str, Any]], None] | None) -> dict[str, Any]:
+    def log(self, *, validate: bool) -> dict[str, Any]:
         """Append a record to `log.jsonl` and tell it; like `save`, it waits for the device."""
         skipped = self._require_finite()
         loss, steps = self.group.total(self.losses).tolist()
@@ -144,8 +153,11 @@ class Run:
             record |= self._validate(record["seconds"])
         with (self.folder / run_files.LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        if on_log:
-            on_log(record)
+        if self.on_log:
+            self.on_log(record)
+        if validate and self.on_validation:
+            self.on_validation(self.ema.module if self.config.ema_decay else self.model, record)
+            self.model.train()
         self._began += time.perf_counter() - began  # validation and drawing do not count as training time
         return record
 

@@ -3,7 +3,6 @@
 It tells a callback and writes `log.jsonl`; it draws nothing. `sr-utils train` is the same without a notebook.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from sr_utils.training.augment import augment
 from sr_utils.training.distributed import join
 from sr_utils.training.recipe import LOSSES
 from sr_utils.training.record import recorded, require_same, update_record
-from sr_utils.training.run import Run
+from sr_utils.training.run import OnLog, OnValidation, Run
 from sr_utils.training.run_files import read_log
 from sr_utils.training.stopping import LastingOutput, stop_flag
 from sr_utils.training.validation import measure_again, photo_fingerprint
@@ -38,8 +37,9 @@ COMPLETE = (
 def train(
     config: Config,
     paths: Paths,
-    on_log: Callable[[dict[str, Any]], None] | None = None,
+    on_log: OnLog | None = None,
     *,
+    on_validation: OnValidation | None = None,
     fresh: bool = False,
     take_weights: bool = False,
 ) -> Path:
@@ -50,6 +50,8 @@ def train(
         paths: the project; the store of notebook 01 must be there.
         on_log: called with each record that also goes to `log.jsonl`: step, loss, learning_rate, seconds,
             and at validations the mean PSNR (RGB, border 4) of the trained and of the averaged weights.
+        on_validation: called after that at each validation, with the network that was measured (the averaged
+            one where there is one) and the record.
         fresh: start afresh; what is saved is moved to `replaced-1/` (or 2, …) in the run's folder.
         take_weights: where weights of an unfinished run lie without a state, return them as they are.
 
@@ -69,11 +71,11 @@ def train(
         return folder
     if not fresh:
         require_same(folder, config)
-    run = Run(config, paths)
+    run = Run(config, paths, on_log, on_validation)
     with run_files.alone(folder, run.group, run.device.device):
         run.begin(fresh=fresh)
         with recorded(run):
-            _train(run, on_log)
+            _train(run)
     return folder
 
 
@@ -95,7 +97,7 @@ def _take_weights(folder: Path, config: Config, paths: Paths, *, unfinished: boo
             update_record(folder, best_psnr=best)
 
 
-def _train(run: Run, on_log: Callable[[dict[str, Any]], None] | None) -> None:
+def _train(run: Run) -> None:
     config, device, group = run.config, run.device, run.group
     if group.rank == 0:
         processes = f" · {group.size} processes" if group.size > 1 else ""
@@ -103,7 +105,7 @@ def _train(run: Run, on_log: Callable[[dict[str, Any]], None] | None) -> None:
         say(f"{config.run_name} · {parameters} · {device.description}{processes}")
         if run.step == config.total_steps:
             say(COMPLETE)
-    run.catch_up(on_log)
+    run.catch_up()
     steps = ahead(run.sampler.batch, range(run.step, config.total_steps))
     with stop_flag() as told_to_stop, _bar(run) as bar:
         for step, (lr, hr) in steps:
@@ -118,7 +120,7 @@ def _train(run: Run, on_log: Callable[[dict[str, Any]], None] | None) -> None:
             if "save_every" in due or ("validate_every" in due and not run_files.has_state(run.folder)):
                 run.save()  # first: a validation may fail, and there shall be no weights without a state
             if due & {"log_every", "validate_every"}:
-                record = run.log(validate="validate_every" in due, on_log=on_log)
+                record = run.log(validate="validate_every" in due)
                 bar.set_postfix_str(_progress(run, record), refresh=False)
             stops = told_to_stop.is_set()
             if group.size > 1:  # all stop after the same step; asking at every step would wait for the GPU

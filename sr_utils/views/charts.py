@@ -15,6 +15,8 @@ from sr_utils.training.recipe import learning_rate_at
 from sr_utils.views.figures import COLORS, INK, PAGE_WIDTH, color, new_figure
 
 LINEAR_DB = 0.1  # of the axis of ablations
+RUN_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
+VALIDATIONS = ("val_psnr_trained", "val_psnr_ema")
 
 
 def draw_learning_curves(
@@ -39,6 +41,23 @@ def draw_learning_curves(
         for axes in (loss, quality):
             axes.set_xlim(0, total_steps)
     _add_legend(quality)
+    return figure
+
+
+def draw_runs(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Validation PSNR of some runs against steps and against minutes, from their logs by label."""
+    figure, ((steps, minutes),) = new_figure(PAGE_WIDTH, 2.6, 1, 2)
+    for (label, records), ink, marker in zip(runs.items(), cycle(RUN_COLORS), cycle("osD^vP"), strict=False):
+        points = [(record, max(record.get(kind, 0) for kind in VALIDATIONS)) for record in records]
+        points = [(record, best) for record, best in points if best]
+        style = {"color": ink, "marker": marker, "markersize": 3, "linewidth": 1}
+        decibels = [best for _, best in points]
+        steps.plot([record["step"] for record, _ in points], decibels, label=label, **style)
+        minutes.plot([record["seconds"] / 60 for record, _ in points], decibels, **style)
+    steps.set(xlabel="steps", ylabel=f"validation PSNR in dB\n(RGB, border {BORDER})")
+    minutes.set(xlabel="minutes of training")
+    if runs:
+        figure.legend(loc="outside upper center", ncols=2, fontsize=7, frameon=False)
     return figure
 
 

@@ -102,7 +102,7 @@ def test_damaged_and_foreign_folders_are_named_and_passed_over(paths: Paths, cap
     make_run(paths, DEMO)
     place = paths.root / "checkpoints"
     for name, content in {
-        "half": b'{"config": {"pro', "list": b"[]", 
+        "half": b'{"config": {"pro', "list": b"[]",
         "other": b'{"config": {"profile": "demo"}, "history": []}',
         "event": b'{"config": {"profile": "demo"}, "history": [3], "label": "x"}',
         "kinds": b'{"config": {"profile": "demo"}, "history": [], "label": "x", "best_psnr": "high"}',

@@ -27,7 +27,8 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     root, _ = executed_project
     notebook = nbformat.read(NOTEBOOK, 4)
     parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-    parameters.source += f"\nSTEPS = {NOTEBOOK_STEPS}\nCHANGES = {NOTEBOOK_CHANGES}\nROOT = {str(root)!r}"
+    run = {"profile": "demo", "total_steps": NOTEBOOK_STEPS} | NOTEBOOK_CHANGES
+    parameters.source += f"\nRUN = {run}\nROOT = {str(root)!r}"
     parameters.source += "\nDOWNLOAD_SET5 = False"
     nbformat.write(notebook, tmp_path / NOTEBOOK.name)
     shutil.copytree(ROOT / "report" / "figures", lab[1].parent / "report" / "figures")
