@@ -13,11 +13,13 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock, Timeout
 
 from sr_utils import checkpoints, images
 from sr_utils.__main__ import main
 from sr_utils.commands import COMMANDS, run_notebooks, terminal
 from sr_utils.commands.shared import BEST
+from sr_utils.commands.sweep import spread
 from sr_utils.config import PROFILES
 from sr_utils.data import downloads
 from sr_utils.enlarging.outputs import read_story
@@ -84,6 +86,102 @@ def test_prepare_then_train(run, project: Path, monkeypatch) -> None:
     assert code == 0 and f"done: {folder}" in told and (folder / "best.safetensors").exists()
     monkeypatch.setenv("RANK", "1")
     assert "done" not in run("train", "demo", *TINY)[1]  # one of torchrun's processes tells it
+
+
+def _chosen(project: Path) -> dict:
+    return json.loads((project / "data" / "current_run.json").read_text(encoding="utf-8"))["run"][1]
+
+
+def test_what_a_command_is_given_is_gone_on_with(run, project: Path, monkeypatch) -> None:
+    run("prepare", "demo", *TINY)
+    assert _chosen(project)["num_blocks"] == 1 and "seed" not in _chosen(project)
+    told = run("train", "demo", *TINY, "--seed=3")[1]
+    assert told.startswith("Run demo_") and "seed 3" in told.splitlines()[0] and _chosen(project)["seed"] == 3
+    code, again, _ = run("train")
+    assert code == 0 and again.splitlines()[0] == told.splitlines()[0] and "This run is complete" in again
+    given = []
+    monkeypatch.setattr(run_notebooks, "run_notebooks", lambda *some, **more: given.append(some))
+    assert run("notebooks")[0] == run("notebooks", "fast")[0] == 0  # the latter is no choice
+    assert given[0][1]["seed"] == 3 and given[1][:2] == ("fast", {}) and _chosen(project)["seed"] == 3
+
+
+def test_a_sweep_trains_one_after_another(run, project: Path, monkeypatch) -> None:
+    run("prepare", "demo", *TINY)
+    rates = ("--learning-rate", "5e-4", "1e-3", "1e-3")
+    code, told, _ = run("train", "demo", *TINY, *rates, "--seed", "0", "1")
+    assert code == 0 and len(list(project.glob("checkpoints/*/best.safetensors"))) == 4
+    table = told.split("=== 6 of 6 ===")[1]
+    assert table.count("complete  ") == 4 and "runs compare A B" in table
+    assert "=== 6 of 6 ===" in told and _chosen(project)["seed"] == 1
+
+    def stop(config, *_: object, **more: object) -> None:
+        trained.append(config.learning_rate)
+        if config.learning_rate == 0.9:
+            raise FloatingPointError("not finite")
+        if config.learning_rate == 0.5:
+            raise KeyboardInterrupt
+
+    trained: list[float] = []
+    monkeypatch.setattr("sr_utils.training.train.train", stop)
+    code, told, error = run("train", "demo", *TINY, "--learning-rate", "0.9", "0.8")
+    assert (code, trained) == (1, [0.9, 0.8]) and "not finite" in told
+    assert error == "1 of 2 failed: learning rate 0.9.\n"
+    code, _, error = run("train", "demo", *TINY, "--learning-rate", "0.5", "0.7")
+    assert (code, trained[2:], error) == (130, [0.5], "")  # Ctrl-C ends the list
+
+
+def test_a_line_with_several_values_means_several_lines() -> None:
+    line = ["train", "demo", "--seed", "1", "2", "--fresh", "--loss=l1", "mse"]
+    told = [" ".join(words) for words in spread(line[:-1])]
+    assert told == [f"train demo --seed {seed} --fresh --loss=l1" for seed in (1, 2)]
+    for line in ([], ["enlarge", "--weights", "a", "b"], ["train"], ["train", "demo", "--seed"]):
+        assert spread(line) == [line]
+
+
+def test_runs_in_the_terminal(run, project: Path, monkeypatch) -> None:
+    assert run("runs")[1] == "No runs yet. The first one: sr-utils prepare demo, then sr-utils train demo\n"
+    assert json.loads(run("runs", "--json")[1]) == []
+    run("prepare", "demo", *TINY)
+    short = [flag.replace("=", " ") for flag in TINY]
+    run("train", "demo", *" ".join(short).split(), "--seed", "0", "1")
+    code, told, _ = run("runs", "--profile", "demo")
+    first, second = (line.split()[0] for line in told.splitlines()[-2:])
+    assert code == 0 and "PSNR dB (RGB, border 4)" in told and told.count("complete") == 2
+    rows = json.loads(run("runs", "--json")[1])
+    assert {row["name"] for row in rows} == {first, second} and rows[0]["psnr"] >= rows[1]["psnr"]
+    assert "No runs yet" in run("runs", "--profile", "full")[1]
+    code, told, _ = run("runs", "compare", first, second)
+    assert code == 0 and "the last weights of both" in told and "seed 1" in told and "Not decidable" in told
+    assert run("runs", "note", first, "soft")[0] == 0 and "note: soft" in run("runs", "show", first)[1]
+    assert "soft" in run("runs")[1] and first in run("runs", "choose", first)[1]
+    assert run("runs", "export", first, "out/there")[0] == 0 and Path("out/there/best.safetensors").exists()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    code, told, error = run("runs", "delete", first)
+    assert code == 1 and "cannot be undone" in told and "Nothing was deleted" in error
+    assert run("runs", "delete", first, "--yes")[0] == 0 and len(json.loads(run("runs", "--json")[1])) == 1
+    with FileLock(project / "checkpoints" / second / ".lock"):
+        lock = [0]
+        monkeypatch.setattr(time, "sleep", lock.append)
+        monkeypatch.setattr("sr_utils.training.run_files.FileLock", _opens_after(2))
+        code, told, _ = run("runs", "watch", "--every", "7")
+    assert code == 0 and told.count(second) == 2 and lock == [0, 7.0, 7.0]
+    assert told.endswith("No run is being trained now.\n")
+
+
+def _opens_after(looks: int) -> type:
+    class Opening:
+        asked = 0
+
+        def __init__(self, *_: object, **more: object) -> None: ...
+
+        def acquire(self) -> None:
+            Opening.asked += 1
+            if Opening.asked <= looks:
+                raise Timeout("")
+
+        def release(self) -> None: ...
+
+    return Opening
 
 
 def test_enlarge_one_photo_and_a_folder(run, project: Path) -> None:
@@ -248,7 +346,7 @@ USAGE = {
     "fields of no profile": (["train", "--seed", "1"], "chosen, demo, full, fast, open"),
     "runs": (["runs", "shw"], "table, compare, show"),
     "runs of no profile": (["runs", "--profile", "dmeo"], "demo"),
-    "one run to compare": (["runs", "compare", "a"], "OTHER"),
+    "one run to compare": (["runs", "compare", "a"], "whose gain is told"),
     "a sweep with a value out of range": (
         ["train", "demo", "--batch-size", "2", "0"],
         "batch_size: expected",

@@ -40,22 +40,27 @@ class Sweep:
 
     def run(self) -> None:
         """Train all, though one may fail, and print their table; Ctrl-C ends the list."""
+        from sr_utils.config import PROFILES
         from sr_utils.console import say
         from sr_utils.experiments.runs import as_table, read_runs
+        from sr_utils.names import tell_apart
         from sr_utils.training.train import train
 
-        paths, folders, failed = self.trainings[0].paths(), [], []
+        paths, configs, failed = self.trainings[0].paths(), [], []
         for number, training in enumerate(self.trainings, 1):
             say(f"\n=== {number} of {len(self.trainings)} ===")
-            config = resolve(training.config, paths)
-            folders.append(paths.run(config))
+            configs.append(resolve(training.config, paths))
             try:
-                train(config, paths, fresh=training.fresh)
+                train(configs[-1], paths, fresh=training.fresh)
             except FloatingPointError as error:  # of one that went too far; the others may not
                 say(error)
-                failed.append(config.run_name)
+                failed.append(number - 1)
         if os.environ.get("RANK", "0") == "0":
+            folders = [paths.run(config) for config in configs]
             say(as_table([run for run in read_runs(paths) if run.folder in folders]).to_string())
             say("Two of them, photo by photo: sr-utils runs compare A B")
         if failed:
-            raise ValueError(f"{len(failed)} of {len(self.trainings)} failed: {', '.join(failed)}.")
+            every = {name: vars(config) for name, config in PROFILES.items()}
+            labels = tell_apart([vars(config) for config in configs], every)
+            told = "; ".join(labels[number] for number in failed)
+            raise ValueError(f"{len(failed)} of {len(configs)} failed: {told}.")
