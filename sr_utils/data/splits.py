@@ -40,7 +40,7 @@ def _require_recipe(description: dict[str, Any], config: Config) -> None:
         if description.get(key, wanted) != wanted:
             raise ValueError(
                 f"{name}: expected {wanted}, but the store has {description[key]}. "
-                f"Give {name} the same value in notebook 01 and here, and run 01 again."
+                "Notebook 01 (sr-utils prepare) builds it again for the run that is chosen now."
             )
 
 
