@@ -1,9 +1,11 @@
 """What the commands have in common: the project, silence, profiles with their fields, and photos."""
 
+import io
 import os
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import FlagCreatePairsOff, Suppress, arg, subcommand
 from tyro.extras import subcommand_type_from_defaults
@@ -67,16 +69,10 @@ class Fields(Config):
     """A profile's fields as flags; which photos it has is no flag."""
 
     profile: Suppress[str] = "full"
-    name: Suppress[str] = ""
 
     def config(self) -> Config:
         """The config that the flags tell."""
         return Config(**{field.name: getattr(self, field.name) for field in fields(Config)})
-
-    def changes(self) -> dict[str, Any]:
-        """The fields that differ from the profile."""
-        own = asdict(PROFILES[self.name])
-        return {name: value for name, value in asdict(self.config()).items() if value != own[name]}
 
 
 SUMMARIES = {
@@ -86,7 +82,7 @@ SUMMARIES = {
     "open": "Our recipe on 540 other photos; not for the challenge.",
 }
 Profile = subcommand_type_from_defaults(
-    {name: Fields(**asdict(config), name=name) for name, config in PROFILES.items()},
+    {name: Fields(**asdict(config)) for name, config in PROFILES.items()},
     descriptions=SUMMARIES,
     sort_subcommands=False,
 )
@@ -104,11 +100,11 @@ def resolve(named: Chosen | Fields, paths: Paths, *, remember: bool = True) -> C
     """The config that a command is given, which becomes the chosen run, or that of the run chosen last."""
     from sr_utils.experiments.chosen import IN_TERMINAL, choose, current
 
-    if isinstance(named, Chosen):
-        return current(paths)
-    if os.environ.get("RANK", "0") != "0":  # of torchrun's processes the first one tells it
-        return named.config()
-    return choose(named.config(), paths, remember=remember, hint=IN_TERMINAL)
+    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, which tells it
+    with nullcontext() if first else redirect_stdout(io.StringIO()):
+        if isinstance(named, Chosen):
+            return current(paths)
+        return choose(named.config(), paths, remember=remember and first, hint=IN_TERMINAL)
 
 
 def best_weights(root: Path | None) -> Path:

@@ -57,7 +57,7 @@ def chosen(
     """
     if isinstance(run, Mapping):
         given = dict(run) | dict(changes or {})
-        return choose(configure(given.pop("profile"), given), paths, remember=False)
+        return choose(configure(given.pop("profile", ""), given), paths, remember=False)
     base, config = _saved(paths) if run is None else (_named(run, paths),) * 2
     if base is None or config is None:
         say("No run was chosen yet, so it is the demo.")

@@ -92,9 +92,7 @@ class Live:
     """A figure in a notebook that is drawn again while something runs, for 2 % of the time at most."""
 
     def __init__(self, draw: Callable[[], Figure]) -> None:
-        began = time.perf_counter()
-        self._draw, self._handle = draw, display(draw(), display_id=True)
-        self._next = began + IDLE * (time.perf_counter() - began)
+        self._draw, self._handle, self._next = draw, display(draw(), display_id=True), 0.0
 
     def update(self, *, last: bool = False) -> None:
         """Draw it again, unless that was done just now; the `last` time in any case."""
