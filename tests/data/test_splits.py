@@ -10,7 +10,7 @@ import pytest
 
 from sr_utils import images
 from sr_utils.config import PROFILES
-from sr_utils.data.build_store import build_split, build_store
+from sr_utils.data.build_store import build_split, build_store, ready_split
 from sr_utils.data.splits import open_split
 from sr_utils.data.store import SIDES
 from sr_utils.hand_in.report import collect
@@ -51,6 +51,19 @@ def test_other_photos_than_those_of_the_store_are_told(built: Paths, photo_folde
     assert not others.run(SMALL.run_name).exists()
     build_split(SMALL, others)
     assert [photo.name for photo in open_split(SMALL, others).photos] == ["c"]
+
+
+def test_a_run_gets_the_store_that_it_needs(built: Paths) -> None:
+    """Notebook 03 tries a change: the store is built again only where the change is one of the store."""
+    first = open_split(SMALL, built).description["build_id"]
+    assert ready_split(replace(SMALL, learning_rate=1.0), built).description["build_id"] == first
+    larger = replace(SMALL, sub_image_step=8)
+    assert ready_split(larger, built).description["build_id"] != first
+    shutil.rmtree(built.train_hr)
+    assert len(ready_split(larger, built)) > 6  # the photos are gone, and the store is whole
+    shutil.rmtree(built.store("demo"))
+    with pytest.raises(FileNotFoundError):
+        ready_split(larger, built)
 
 
 def test_embedded_photos_and_then_a_paths_json(tmp_path: Path, photo_folder) -> None:

@@ -1,5 +1,6 @@
 """The report's letters: the bundled fonts', else the installed ones', else said."""
 
+import io
 import json
 import shutil
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from pypdf import PdfReader
+from pypdf import PdfReader, PdfWriter
 
 from sr_utils import images
 from sr_utils.config import DEMO
@@ -65,3 +66,19 @@ def test_an_installed_font_is_taken_or_its_lack_is_told(tmp_path, no_fonts, caps
     assert any("LastResort" in name for name in fonts) == installed
     assert any("Libertinus" in name for name in fonts)
     assert report.draw_pages(DEMO, Paths(tmp_path))[0][:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(("pages", "shown"), [(5, True), (6, False)])
+def test_the_detail_that_becomes_sharp_is_shown_if_there_is_room(tmp_path, monkeypatch, pages, shown) -> None:
+    def compile_pages(config, paths, kind: str) -> bytes:
+        figures = json.loads((paths.results(config) / "report.json").read_text(encoding="utf-8"))["figures"]
+        writer, buffer = PdfWriter(), io.BytesIO()
+        for _ in range(pages if "learning" in figures else 5):
+            writer.add_blank_page(595, 842)
+        writer.write(buffer)
+        return buffer.getvalue()
+
+    monkeypatch.setattr(report, "_compile", compile_pages)
+    report.write_report({"figures": [*FIGURES, "learning"]}, DEMO, Paths(tmp_path))
+    kept = json.loads((Paths(tmp_path).results(DEMO) / "report.json").read_text(encoding="utf-8"))
+    assert ("learning" in kept["figures"]) == shown

@@ -352,6 +352,20 @@ def test_a_gradient_that_stays_non_finite_stops_the_run(project: Paths, monkeypa
     assert all(torch.isfinite(value).all() for value in state["model"].values())
 
 
+def test_validations_are_told_with_their_network(project: Paths, trained) -> None:
+    """Looking at it, as notebook 03 does, changes no bit of the run."""
+    pair = sources.find_split(TINY, project, "val")[0]
+    _, lr = sources.read_pair(pair)
+    seen = []
+
+    def look(model: torch.nn.Module, record: dict) -> None:
+        seen.append((record["step"], super_resolve(model, lr, precision="float32").shape))
+
+    folder = train(TINY, project, on_validation=look)
+    assert seen == [(4, (24, 32, 3)), (8, (24, 32, 3)), (12, (24, 32, 3))]
+    _assert_equal_runs(folder, trained(TINY))
+
+
 def test_muon_resumes_bit_for_bit(project: Paths, trained) -> None:
     config = replace(TINY, optimizer="muon")
 
