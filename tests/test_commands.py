@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from sr_utils import checkpoints, images
 from sr_utils.__main__ import main
-from sr_utils.commands import COMMANDS, run_notebooks, terminal
+from sr_utils.commands import COMMANDS, run_notebooks, runs, terminal
 from sr_utils.commands.shared import BEST
 from sr_utils.commands.sweep import spread
 from sr_utils.config import PROFILES
@@ -166,6 +166,16 @@ def test_runs_in_the_terminal(run, project: Path, monkeypatch) -> None:
         code, told, _ = run("runs", "watch", "--every", "7")
     assert code == 0 and told.count(second) == 2 and lock == [0, 7.0, 7.0]
     assert told.endswith("No run is being trained now.\n")
+
+
+def test_a_narrow_terminal_gets_the_columns_that_fit(monkeypatch) -> None:
+    columns = ["network", "what differs", "steps", "PSNR", "state", "started", "validation photos"]
+    table = pd.DataFrame([["x" * 20] * len(columns)], columns=columns, index=["demo"])
+    assert len(runs._fit(table).splitlines()[0]) > 140
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    told = runs._fit(table).splitlines()[0]
+    assert len(told) <= 100 and told.split() == ["what", "differs", "steps", "PSNR", "state"]
 
 
 def _opens_after(looks: int) -> type:

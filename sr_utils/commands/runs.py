@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg, subcommand
@@ -14,9 +15,12 @@ from sr_utils.console import say
 from sr_utils.paths import Paths
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sr_utils.experiments.runs import KnownRun
 
 Name = Annotated[str, arg(metavar="RUN")]
+LEAST = ("validation photos", "started", "network", "steps/s", "what differs")  # columns
 ProfileName = Literal["demo", "full", "fast", "open"]
 
 
@@ -25,6 +29,15 @@ def _find(paths: Paths, *names: str) -> "list[KnownRun]":
 
     runs = read_runs(paths)
     return [find_run(runs, name) for name in names]
+
+
+def _fit(table: "pd.DataFrame") -> str:
+    """The table as text; where a terminal is too narrow for it, without what is missed least."""
+    for name in LEAST:
+        if not sys.stdout.isatty() or len(table.to_string().splitlines()[0]) <= get_terminal_size().columns:
+            break
+        table = table.drop(columns=name)
+    return table.to_string()
 
 
 @dataclass(kw_only=True)
@@ -44,7 +57,7 @@ class Table:
         if self.json:
             say(json.dumps([run.facts() for run in runs], indent=1))
         elif runs:
-            say(as_table(runs).to_string())
+            say(_fit(as_table(runs)))
         else:
             say("No runs yet. The first one: sr-utils prepare demo, then sr-utils train demo")
 
@@ -170,7 +183,7 @@ class Watch:
             if sys.stdout.isatty():
                 sys.stdout.write("\x1b[H\x1b[2J")
             say(f"{time.strftime('%H:%M:%S')}, again in {self.every:g} s; Ctrl-C ends it, not the training")
-            say(as_table(running).to_string())
+            say(_fit(as_table(running)))
             time.sleep(self.every)
         say("No run is being trained now.")
 

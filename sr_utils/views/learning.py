@@ -23,7 +23,7 @@ from sr_utils.views.figures import draw_images, most_different_box
 
 SIDE = 96  # HR pixels of the detail
 MARGIN = 44  # LR pixels around it that the network sees too: the receptive field of 20 blocks
-IDLE = 50  # a live figure waits this many times as long as its drawing took: 2 % of the time at most
+IDLE = 100  # a live figure waits this many times as long as its drawing took: 1 % of the time at most
 
 
 class Detail:
@@ -89,7 +89,7 @@ class Detail:
 
 
 class Live:
-    """A figure in a notebook that is drawn again while something runs, for 2 % of the time at most."""
+    """A figure in a notebook that is drawn again while something runs, for 1 % of the time at most."""
 
     def __init__(self, draw: Callable[[], Figure]) -> None:
         self._draw, self._handle, self._next = draw, display(draw(), display_id=True), 0.0
