@@ -43,9 +43,12 @@ class Detail:
         self.box = (top // SCALE, left // SCALE, height // SCALE, width // SCALE)
         self.hr, self.bicubic = hr[self.place], bicubic[self.place]
 
-    def add(self, model: nn.Module, step: int, *, precision: str = "auto") -> None:
-        """Keep what a network makes of the detail at a step; patches of later steps are of an earlier run."""
-        for path in self._files():
+    def add(self, model: nn.Module, step: int, *, precision: str = "auto", forget: bool = True) -> None:
+        """Keep what a network makes of the detail at a step.
+
+        `forget` those of later steps: the run that is trained here went back, or was started afresh.
+        """
+        for path in self._files() if forget else ():
             if int(path.stem) >= step:
                 path.unlink()
         images.write_image(self.folder / f"{step:08}.png", self.enlarge(model, precision=precision))

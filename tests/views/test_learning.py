@@ -41,10 +41,11 @@ def test_the_patches_stay_and_those_of_an_earlier_run_go(detail: Detail, make_ph
     assert detail.patches() == {} and "now, step 0" in detail.draw().axes[1].get_title()
     for step in (50, 100, 150):
         detail.add(model, step)
-    assert list(detail.patches()) == [50, 100, 150]
+    detail.add(model, 90, forget=False)  # as shown where another process trains
+    assert list(detail.patches()) == [50, 90, 100, 150]
     images.write_image(detail.folder / "mine.png", detail.hr)
     detail.add(model, 100)
-    assert list(detail.patches()) == [50, 100]
+    assert list(detail.patches()) == [50, 90, 100]
     bicubic, now, hr = detail.draw().axes
     assert now.get_title() == f"now, step 100\n{psnr(detail.patches()[100], detail.hr, border=0):.2f} dB"
     np.testing.assert_array_equal(bicubic.images[0].get_array(), detail.bicubic)
