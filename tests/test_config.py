@@ -15,20 +15,52 @@ from sr_utils.paths import CODE, Paths
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("hr_patch_size", 126), ("hr_patch_size", 0), ("hr_patch_size", 484),
-        ("sub_image", 482), ("sub_image_step", 0), ("sub_image_step", 230),
-        ("rgb_permutation", 1.5), ("blend", -0.1), ("blend_alpha", 2), ("mixup", -1), ("cutblur", 1.01),
-        ("brightness_contrast", 7), ("mixup_alpha", 0), ("batch_size", 0), ("num_blocks", 0),
-        ("total_steps", 0), ("restart_period", 0), ("validate_every", 0), ("log_every", 0),
-        ("save_every", -5), ("gradient_clip", -1), ("min_learning_rate", -1e-7), ("warmup_steps", -1),
-        ("validation_images", -1), ("seed", -1),
-        ("learning_rate", 0), ("ema_decay", 1.0), ("codec", "jpg"), ("network", "srcnn"), ("loss", "l3"),
-        ("schedule", "cosine"), ("precision", "half"),
-        ("batch_size", 16.5), ("batch_size", "16"), ("batch_size", True), ("total_steps", 1e400),
-        ("challenge", "no"), ("challenge", 2), ("learning_rate", "1e-3"), ("learning_rate", float("inf")),
-        ("learning_rate", False), ("blend", None), ("initial_weights", 3), ("codec", ("raw",)),
+        ("hr_patch_size", 126),
+        ("hr_patch_size", 0),
+        ("hr_patch_size", 484),
+        ("sub_image", 482),
+        ("sub_image_step", 0),
+        ("sub_image_step", 230),
+        ("rgb_permutation", 1.5),
+        ("blend", -0.1),
+        ("blend_alpha", 2),
+        ("mixup", -1),
+        ("cutblur", 1.01),
+        ("brightness_contrast", 7),
+        ("mixup_alpha", 0),
+        ("batch_size", 0),
+        ("num_blocks", 0),
+        ("total_steps", 0),
+        ("restart_period", 0),
+        ("validate_every", 0),
+        ("log_every", 0),
+        ("save_every", -5),
+        ("gradient_clip", -1),
+        ("min_learning_rate", -1e-7),
+        ("warmup_steps", -1),
+        ("validation_images", -1),
+        ("seed", -1),
+        ("learning_rate", 0),
+        ("ema_decay", 1.0),
+        ("codec", "jpg"),
+        ("network", "srcnn"),
+        ("loss", "l3"),
+        ("schedule", "cosine"),
+        ("precision", "half"),
+        ("batch_size", 16.5),
+        ("batch_size", "16"),
+        ("batch_size", True),
+        ("total_steps", 1e400),
+        ("challenge", "no"),
+        ("challenge", 2),
+        ("learning_rate", "1e-3"),
+        ("learning_rate", float("inf")),
+        ("learning_rate", False),
+        ("blend", None),
+        ("initial_weights", 3),
+        ("codec", ("raw",)),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_bad_values_are_named_with_what_was_got(profile: str, field: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"{field}: expected .*got .*{re.escape(str(value))}"):
@@ -61,12 +93,18 @@ def test_run_name_changes_with_every_field() -> None:
 def _random_config(rng: np.random.Generator) -> Config:
     """A profile with a few fields changed, each to one of few values: some configs come twice."""
     values = {
-        "learning_rate": [1e-3, 0.0010000000000000002, 1, 2e-5], "seed": [0, 1, 10, 1e1], "flip": [False, 1],
-        "hr_patch_size": [96, 96.0, 192], "total_steps": [1000, 1e3, 100], "loss": ["l1", "mse"],
-        "schedule": ["constant", "one_cycle"], "mixup": [0, 1, 1.0, 0.1], "challenge": [False],
+        "learning_rate": [1e-3, 0.0010000000000000002, 1, 2e-5],
+        "seed": [0, 1, 10, 1e1],
+        "flip": [False, 1],
+        "hr_patch_size": [96, 96.0, 192],
+        "total_steps": [1000, 1e3, 100],
+        "loss": ["l1", "mse"],
+        "schedule": ["constant", "one_cycle"],
+        "mixup": [0, 1, 1.0, 0.1],
+        "challenge": [False],
         "initial_weights": ["", "a/b", "a-b", "A/b", "checkpoints/ä:?.pth", "x_0123abcd", "c" * 300],
         "test_images": [5, 80],
-    }  # fmt: skip
+    }
     chosen = rng.choice(list(values), size=rng.integers(0, 8), replace=False)
     changes = {name: values[name][rng.integers(len(values[name]))] for name in chosen}
     if changes.get("initial_weights"):
@@ -92,8 +130,20 @@ def test_run_names_tell_what_differs() -> None:
     assert configure("fast", flip=0, gradient_clip=2).run_name == "fast_flip-off_gradient_clip-2"
     started = configure("open", initial_weights="checkpoints/A.pth").run_name
     assert re.fullmatch(r"open_initial_weights-checkpoints-a\.pth_[0-9a-f]{8}", started)
-    long = configure("demo", {name: 7 for name in ("total_steps", "save_every", "log_every", "num_blocks",
-                                                   "validate_every", "warmup_steps")}).run_name  # fmt: skip
+    long = configure(
+        "demo",
+        {
+            name: 7
+            for name in (
+                "total_steps",
+                "save_every",
+                "log_every",
+                "num_blocks",
+                "validate_every",
+                "warmup_steps",
+            )
+        },
+    ).run_name
     assert len(long) == 80 and long.startswith("demo_num_blocks-7_warmup_steps-7_total_steps-7_")
 
 

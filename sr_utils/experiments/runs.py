@@ -73,13 +73,21 @@ class KnownRun:
         """Everything a table or a program wants, by name; None where it is not known."""
         history, config = self.record["history"], self.record["config"]
         return {
-            "name": self.name, "network": self.record["label"], "profile": self.profile,
-            "changes": self.changes, "step": self.step, "total_steps": config.get("total_steps"),
-            "psnr": self.psnr, "gain": self.gain, "photos": self.photos,
+            "name": self.name,
+            "network": self.record["label"],
+            "profile": self.profile,
+            "changes": self.changes,
+            "step": self.step,
+            "total_steps": config.get("total_steps"),
+            "psnr": self.psnr,
+            "gain": self.gain,
+            "photos": self.photos,
             "minutes": self.seconds / 60 if self.seconds else None,
             "steps_per_second": self.step / self.seconds if self.seconds else None,
-            "state": self.state, "started": history[0]["at"] if history else None, "note": self.note,
-        }  # fmt: skip
+            "state": self.state,
+            "started": history[0]["at"] if history else None,
+            "note": self.note,
+        }
 
 
 def read_runs(paths: Paths, *, profile: str | None = None) -> list[KnownRun]:
@@ -98,8 +106,7 @@ def read_runs(paths: Paths, *, profile: str | None = None) -> list[KnownRun]:
                 )
                 say(f"{told} It is passed over.")
     return sorted(
-        (run for run in runs if profile in (None, run.profile)),
-        key=lambda run: (-(run.psnr or 0), run.name),
+        (run for run in runs if profile in (None, run.profile)), key=lambda run: (-(run.psnr or 0), run.name)
     )
 
 
@@ -110,10 +117,15 @@ def _read_run(folder: Path) -> KnownRun:
     step = max([last.get("step", 0), record.get("step", 0), *(event["step"] for event in history[-1:])])
     note = folder / NOTE
     run = KnownRun(
-        folder, record, profile, changes, step, last.get("seconds") or record.get("training_seconds"),
+        folder,
+        record,
+        profile,
+        changes,
+        step,
+        last.get("seconds") or record.get("training_seconds"),
         _state(folder, history, step, record["config"].get("total_steps", 0)),
         note.read_text(encoding="utf-8").strip() if note.exists() else "",
-    )  # fmt: skip
+    )
     _row(run)  # a record with other kinds of values is told now
     return run
 

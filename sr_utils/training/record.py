@@ -126,12 +126,21 @@ def recorded(run: "Run") -> Iterator[None]:
 def _describe(run: "Run") -> dict[str, Any]:
     profile, changes = run.config.origin
     return {
-        "profile": profile, "changes": changes, "config": vars(run.config), "network": run.model.name,
-        "label": run.model.label, "parameters": count_parameters(run.model),
-        "device": run.device.description, "processes": run.group.size, "machine": _machine(),
-        "versions": _versions(), "data_fingerprint": run.fingerprint, "val_fingerprint": run.val_fingerprint,
-        "bicubic_psnr_rgb_border4": _bicubic(run), "best_psnr": run.best,
-    }  # fmt: skip
+        "profile": profile,
+        "changes": changes,
+        "config": vars(run.config),
+        "network": run.model.name,
+        "label": run.model.label,
+        "parameters": count_parameters(run.model),
+        "device": run.device.description,
+        "processes": run.group.size,
+        "machine": _machine(),
+        "versions": _versions(),
+        "data_fingerprint": run.fingerprint,
+        "val_fingerprint": run.val_fingerprint,
+        "bicubic_psnr_rgb_border4": _bicubic(run),
+        "best_psnr": run.best,
+    }
 
 
 def _bicubic(run: "Run") -> Mapping[str, float]:

@@ -60,9 +60,13 @@ def compare(images: Images, *, left: str = "bicubic", right: str | None = None) 
 
 
 def compare_html(
-    images: Images, path: Path | str, *, left: str = "bicubic", right: str | None = None,
+    images: Images,
+    path: Path | str,
+    *,
+    left: str = "bicubic",
+    right: str | None = None,
     title: str = "Super-resolution, before and after",
-) -> Path:  # fmt: skip
+) -> Path:
     """Write the comparison as one HTML file that needs neither kernel nor network; returns its path.
 
     Images are stored as lossless WebP, or with quality 90 if that took more than 3 MB; the page says which.

@@ -106,9 +106,12 @@ class Live:
 
 
 def follow(
-    folder: Path, on_log: Callable[[dict[str, Any]], None],
-    on_validation: Callable[[nn.Module, Mapping[str, Any]], None], *, seconds: float = 5.0,
-) -> None:  # fmt: skip
+    folder: Path,
+    on_log: Callable[[dict[str, Any]], None],
+    on_validation: Callable[[nn.Module, Mapping[str, Any]], None],
+    *,
+    seconds: float = 5.0,
+) -> None:
     """Tell of a run that trains elsewhere as `train` does, until it ends; its best weights are what is shown.
 
     An interrupt ends the looking, not the training.

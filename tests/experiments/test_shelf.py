@@ -21,9 +21,15 @@ from sr_utils.paths import Paths
 
 
 def make_run(
-    paths: Paths, config: Config, *, psnr: dict[str, float] | None = None, step: int | None = None,
-    events: tuple[tuple, ...] = (("start", 0),), name: str = "", weights: bool = True,
-) -> Path:  # fmt: skip
+    paths: Paths,
+    config: Config,
+    *,
+    psnr: dict[str, float] | None = None,
+    step: int | None = None,
+    events: tuple[tuple, ...] = (("start", 0),),
+    name: str = "",
+    weights: bool = True,
+) -> Path:
     """A folder as a training leaves it, with a network of a few weights."""
     folder = paths.run(name or config)
     folder.mkdir(parents=True)
@@ -35,11 +41,19 @@ def make_run(
         for event, at, *why in events
     ]
     record = {
-        "profile": profile, "changes": changes, "config": vars(config), "network": "msrresnet",
-        "label": "MSRResNet-20", "parameters": 5, "machine": "a computer", "versions": {"torch": "2"},
-        "val_fingerprint": "v" + "".join(psnr), "bicubic_psnr_rgb_border4": dict.fromkeys(psnr, 25.0),
-        "best_psnr": sum(psnr.values()) / len(psnr), "history": history,
-    }  # fmt: skip
+        "profile": profile,
+        "changes": changes,
+        "config": vars(config),
+        "network": "msrresnet",
+        "label": "MSRResNet-20",
+        "parameters": 5,
+        "machine": "a computer",
+        "versions": {"torch": "2"},
+        "val_fingerprint": "v" + "".join(psnr),
+        "bicubic_psnr_rgb_border4": dict.fromkeys(psnr, 25.0),
+        "best_psnr": sum(psnr.values()) / len(psnr),
+        "history": history,
+    }
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     log = json.dumps({"step": step, "loss": 0.1, "seconds": 120.0}) + "\n"
     (folder / "log.jsonl").write_text(log if step else "", encoding="utf-8")
@@ -75,10 +89,17 @@ def test_the_table_tells_each_run_and_sorts_by_psnr(paths: Paths) -> None:
     table = as_table(read_runs(paths))
     assert list(table.index) == ["demo_learning_rate-0.001", "demo", "fast"]
     assert table.loc["demo"].to_dict() == {
-        "network": "MSRResNet-20", "what differs": "nothing", "steps": "400/400",
-        "PSNR dB (RGB, border 4)": "28.00", "over bicubic": "+3.00", "minutes": "2.0", "steps/s": "3.33",
-        "state": "complete", "started": "2026-11-25 10:00", "validation photos": "a + b",
-    }  # fmt: skip
+        "network": "MSRResNet-20",
+        "what differs": "nothing",
+        "steps": "400/400",
+        "PSNR dB (RGB, border 4)": "28.00",
+        "over bicubic": "+3.00",
+        "minutes": "2.0",
+        "steps/s": "3.33",
+        "state": "complete",
+        "started": "2026-11-25 10:00",
+        "validation photos": "a + b",
+    }
     assert list(table["state"][["demo_learning_rate-0.001", "fast"]]) == [
         "stopped at 120",
         "failed at 40: FloatingPointError: the gradient",
@@ -102,11 +123,12 @@ def test_damaged_and_foreign_folders_are_named_and_passed_over(paths: Paths, cap
     make_run(paths, DEMO)
     place = paths.root / "checkpoints"
     for name, content in {
-        "half": b'{"config": {"pro', "list": b"[]",
+        "half": b'{"config": {"pro',
+        "list": b"[]",
         "other": b'{"config": {"profile": "demo"}, "history": []}',
         "event": b'{"config": {"profile": "demo"}, "history": [3], "label": "x"}',
         "kinds": b'{"config": {"profile": "demo"}, "history": [], "label": "x", "best_psnr": "high"}',
-    }.items():  # fmt: skip
+    }.items():
         (place / name).mkdir()
         (place / name / "run.json").write_bytes(content)
     (place / "foreign").mkdir()
@@ -263,9 +285,14 @@ def test_a_run_is_noted_exported_and_deleted(paths: Paths, tmp_path: Path) -> No
     target = tmp_path / "for a colleague"
     export(run, paths, target)
     assert {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()} == {
-        "best.safetensors", "last.safetensors", "log.jsonl", "run.json", "config.json", "note.txt",
+        "best.safetensors",
+        "last.safetensors",
+        "log.jsonl",
+        "run.json",
+        "config.json",
+        "note.txt",
         "figures/zoom.png",
-    }  # fmt: skip
+    }
     with pytest.raises(ValueError, match="there already"):
         export(run, paths, target)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []

@@ -23,10 +23,23 @@ from sr_utils.training.run import PATIENCE
 from sr_utils.training.train import read_log, train
 
 TINY = replace(
-    PROFILES["demo"], num_blocks=1, sub_image=32, sub_image_step=16, hr_patch_size=16, batch_size=2,
-    total_steps=12, warmup_steps=2, log_every=2, validate_every=4, save_every=3, precision="float32",
-    blend=0.5, mixup=0.5, ema_decay=0.8, optimizer="adam",
-)  # fmt: skip
+    PROFILES["demo"],
+    num_blocks=1,
+    sub_image=32,
+    sub_image_step=16,
+    hr_patch_size=16,
+    batch_size=2,
+    total_steps=12,
+    warmup_steps=2,
+    log_every=2,
+    validate_every=4,
+    save_every=3,
+    precision="float32",
+    blend=0.5,
+    mixup=0.5,
+    ema_decay=0.8,
+    optimizer="adam",
+)
 
 
 @pytest.fixture
@@ -138,10 +151,23 @@ def test_overfits_one_tiny_pair(tmp_path: Path, photo_folder, make_photo) -> Non
     images.write_image(paths.val_hr / "unused.png", hr)  # the very pair that is trained on
     build_store([("a", hr, None)], paths.store("demo"), sub_image=32, step=32)
     config = replace(
-        TINY, sub_image_step=32, num_blocks=2, hr_patch_size=32, flip=False, rotate=False,
-        challenge=False, rgb_permutation=0, blend=0, mixup=0,
-        batch_size=1, total_steps=150, warmup_steps=10, validate_every=150, save_every=150, log_every=25,
-    )  # fmt: skip
+        TINY,
+        sub_image_step=32,
+        num_blocks=2,
+        hr_patch_size=32,
+        flip=False,
+        rotate=False,
+        challenge=False,
+        rgb_permutation=0,
+        blend=0,
+        mixup=0,
+        batch_size=1,
+        total_steps=150,
+        warmup_steps=10,
+        validate_every=150,
+        save_every=150,
+        log_every=25,
+    )
     log = read_log(train(config, paths))
     bicubic = images.resize_bicubic(images.resize_bicubic(hr, 0.25), 4)
     assert log[-1]["val_psnr_trained"] > metrics.psnr(bicubic, hr, border=4) + 3
@@ -161,8 +187,13 @@ def test_a_run_writes_its_story_and_repeats_bit_for_bit(project: Paths, trained)
     _assert_equal_runs(folder, trained(TINY))
     left = {path.name for path in folder.iterdir()} - {".lock"}
     assert left == {
-        "best.safetensors", "last.safetensors", "log.jsonl", "run.json", "state.pt", "state.previous.pt"
-    }  # fmt: skip
+        "best.safetensors",
+        "last.safetensors",
+        "log.jsonl",
+        "run.json",
+        "state.pt",
+        "state.previous.pt",
+    }
 
 
 def test_logged_psnr_is_that_of_the_saved_weights(project: Paths) -> None:
