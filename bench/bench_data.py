@@ -142,8 +142,13 @@ def run(folder: Path, count: int) -> None:
     tell = functools.partial(measure.tell, command=COMMAND)
     png, raw = folder / "png", folder / "raw"
     seconds = measure.alternate({"png": lambda: two_scripts(pairs, png), "raw": lambda: ours(pairs, raw)})
-    tell("making both stores: times the field's two scripts", seconds["png"] / seconds["raw"], "×",
-         target=15, baseline=f"{seconds['png']:.1f} s against {seconds['raw']:.2f} s; {base}")  # fmt: skip
+    tell(
+        "making both stores: times the field's two scripts",
+        seconds["png"] / seconds["raw"],
+        "×",
+        target=15,
+        baseline=f"{seconds['png']:.1f} s against {seconds['raw']:.2f} s; {base}",
+    )
 
     keys = [path.stem for path in sorted((png / "hr").iterdir())]
     names = [pair.name for pair in pairs]
@@ -166,9 +171,12 @@ def run(folder: Path, count: int) -> None:
     for name in ("PNG sub-images in LMDB", *readers):
         rate = BATCH / seconds[name]
         tell(
-            f"training pairs per second: times {name}", ours_rate / rate, "×",
-            target=60 if "LMDB" in name else None, baseline=f"{rate:.0f} pairs/s; {told}",
-        )  # fmt: skip
+            f"training pairs per second: times {name}",
+            ours_rate / rate,
+            "×",
+            target=60 if "LMDB" in name else None,
+            baseline=f"{rate:.0f} pairs/s; {told}",
+        )
     share = seconds["memory copy"] / seconds["ours"]
     tell("training pairs: share of a memory copy's speed", share, "", baseline="numpy copy of the same bytes")
 
@@ -181,8 +189,12 @@ def run(folder: Path, count: int) -> None:
                 batch(step)
                 cold[name].append(time.perf_counter() - began)
     rate, other = (BATCH / statistics.median(cold[name]) for name in ("ours", "png"))
-    tell("training pairs per second, cold page cache", rate, "pairs/s",
-         baseline=f"PNG in LMDB, cold: {other:.0f} pairs/s; first batch, median")  # fmt: skip
+    tell(
+        "training pairs per second, cold page cache",
+        rate,
+        "pairs/s",
+        baseline=f"PNG in LMDB, cold: {other:.0f} pairs/s; first batch, median",
+    )
 
     waited = 0.0
     with ours_in_lmdb(raw) as batch:

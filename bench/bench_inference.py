@@ -79,20 +79,39 @@ def main() -> None:
     memory = {name: statistics.median(one["memory"] for one in results) for name, results in found.items()}
     told = f"MSRResNet-20, 510×339 → 2040×1356; {choose_device().description}"
     ratio = seconds["plain"] / seconds["ours"]
-    tell("×4 of one image: times a plain float32 whole-image forward", ratio, "×", target=5,
-         baseline=f"{seconds['plain']:.2f} s against {seconds['ours']:.2f} s; {told}")  # fmt: skip
+    tell(
+        "×4 of one image: times a plain float32 whole-image forward",
+        ratio,
+        "×",
+        target=5,
+        baseline=f"{seconds['plain']:.2f} s against {seconds['ours']:.2f} s; {told}",
+    )
     share = 100 * memory["ours"] / memory["plain"]
-    tell("×4 of one image: share of the plain forward's peak memory", share, "%", target=50, at_most=True,
-         baseline=f"{memory['plain']:.0f} MB against {memory['ours']:.0f} MB; {told}")  # fmt: skip
+    tell(
+        "×4 of one image: share of the plain forward's peak memory",
+        share,
+        "%",
+        target=50,
+        at_most=True,
+        baseline=f"{memory['plain']:.0f} MB against {memory['ours']:.0f} MB; {told}",
+    )
     told = f"MSRResNet-20, 1020×678 → 4080×2712; {choose_device().description}"
     for tile in TILES:
-        tell(f"×4 of one image in tiles of {tile or 'the whole image'}", seconds[f"tile {tile}"], "s",
-             baseline=f"{memory[f'tile {tile}']:.0f} MB; the default is {AUTO_TILE}; {told}")  # fmt: skip
+        tell(
+            f"×4 of one image in tiles of {tile or 'the whole image'}",
+            seconds[f"tile {tile}"],
+            "s",
+            baseline=f"{memory[f'tile {tile}']:.0f} MB; the default is {AUTO_TILE}; {told}",
+        )
     # The bound: as many multiplications without overlap, at the speed of a whole image.
     bound = seconds["tile None"] * LARGE[0] * LARGE[1] / (MIDDLE[0] * MIDDLE[1])
     large = in_child("ours", *LARGE)["seconds"]
-    tell("×4 of 2040×1356 in tiles: times the arithmetic bound", large / bound, "×",
-         baseline=f"{large:.1f} s against {bound:.1f} s: 4 whole images of 1020×678")  # fmt: skip
+    tell(
+        "×4 of 2040×1356 in tiles: times the arithmetic bound",
+        large / bound,
+        "×",
+        baseline=f"{large:.1f} s against {bound:.1f} s: 4 whole images of 1020×678",
+    )
     folder = Path(os.environ.get("SR_DATA", "none")) / "DIV2K_test_LR"
     if not folder.is_dir():
         print("80 test images: skipped, SR_DATA names no folder with DIV2K_test_LR")

@@ -141,10 +141,12 @@ def report(curves: dict[str, list[dict[str, float]]]) -> None:
             seconds = reached or curve[-1]["seconds"]
             more = "" if reached else "more than "
             tell(
-                f"time to {told}: {name}, times ours", seconds / ours, "×",
+                f"time to {told}: {name}, times ours",
+                seconds / ours,
+                "×",
                 target=10 if name == "reference recipe, plain float32" else None,
                 baseline=f"{more}{seconds:.0f} s against {ours:.0f} s",
-            )  # fmt: skip
+            )
 
 
 if __name__ == "__main__":

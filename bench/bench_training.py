@@ -83,9 +83,14 @@ def contest(name: str, root: Path, batch_size: int) -> dict[str, float]:
     """Median seconds per step and peak memory in GB of one contestant, in a process of its own."""
     steps = WARM_UP + (STEPS if batch_size == 16 else 1)  # larger ones are asked for their memory alone
     config = replace(
-        FULL, batch_size=batch_size, total_steps=steps, log_every=1, validation_images=1,
-        validate_every=10**6, save_every=10**6,
-    )  # fmt: skip
+        FULL,
+        batch_size=batch_size,
+        total_steps=steps,
+        log_every=1,
+        validation_images=1,
+        validate_every=10**6,
+        save_every=10**6,
+    )
     paths = Paths(root, val_hr=root / "HR", val_lr=root / "LR")
     if name == "ours":
         seconds = ours(config, paths)[WARM_UP - 1 :]
@@ -132,19 +137,39 @@ def run(root: Path, rounds: int) -> None:
     seconds = {name: statistics.median(one["seconds"] for one in found) for name, found in results.items()}
     peak = {name: statistics.median(one["peak"] for one in found) for name, found in results.items()}
     told = f"MSRResNet-20, batch 16, HR patch 128; {choose_device().description}"
-    tell("training step: times a plain float32 loop", seconds["plain"] / seconds["ours"], "×", target=3.2,
-         baseline=f"{seconds['plain']:.2f} s against {seconds['ours']:.3f} s; {told}")  # fmt: skip
+    tell(
+        "training step: times a plain float32 loop",
+        seconds["plain"] / seconds["ours"],
+        "×",
+        target=3.2,
+        baseline=f"{seconds['plain']:.2f} s against {seconds['ours']:.3f} s; {told}",
+    )
     with FlopCounterMode(display=False) as counter:
         F.l1_loss(MSRResNet()(torch.rand(16, 3, 32, 32)), torch.rand(16, 3, 128, 128)).backward()
     rate = counter.get_total_flops() / seconds["ours"] / 1e9
     product = 2 * 4096**3 / seconds["matrix product"] / 1e9
-    tell("training step: share of the bf16 matrix-product rate", 100 * rate / product, "%", target=80,
-         baseline=f"{rate:.0f} of {product:.0f} GFLOP/s (4096×4096); {told}")  # fmt: skip
+    tell(
+        "training step: share of the bf16 matrix-product rate",
+        100 * rate / product,
+        "%",
+        target=80,
+        baseline=f"{rate:.0f} of {product:.0f} GFLOP/s (4096×4096); {told}",
+    )
     overhead = 100 * (seconds["ours"] / seconds["bare"] - 1)
-    tell("training loop: overhead beyond forward, backward, optimiser", overhead, "%", target=3, at_most=True,
-         baseline=f"{seconds['ours']:.3f} s against {seconds['bare']:.3f} s; {told}")  # fmt: skip
-    tell("training step: peak memory of the process", peak["ours"], "GB",
-         baseline=f"plain float32: {peak['plain']:.2f} GB; {told}")  # fmt: skip
+    tell(
+        "training loop: overhead beyond forward, backward, optimiser",
+        overhead,
+        "%",
+        target=3,
+        at_most=True,
+        baseline=f"{seconds['ours']:.3f} s against {seconds['bare']:.3f} s; {told}",
+    )
+    tell(
+        "training step: peak memory of the process",
+        peak["ours"],
+        "GB",
+        baseline=f"plain float32: {peak['plain']:.2f} GB; {told}",
+    )
     large = in_child("ours", root, 64)["peak"]
     fits = int(16 + (8 - peak["ours"]) / (large - peak["ours"]) * 48) // 8 * 8
     while (taken := in_child("ours", root, fits)["peak"]) > 8:

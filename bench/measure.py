@@ -53,9 +53,15 @@ def require_cpu() -> None:
 
 
 def tell(
-    claim: str, value: float, unit: str, *, baseline: str, command: str,
-    target: float | None = None, at_most: bool = False,
-) -> None:  # fmt: skip
+    claim: str,
+    value: float,
+    unit: str,
+    *,
+    baseline: str,
+    command: str,
+    target: float | None = None,
+    at_most: bool = False,
+) -> None:
     """Print one result and keep it in results.json; `target` None means that the figure is only told."""
     met = None if target is None else value <= target if at_most else value >= target
     row = {"claim": claim, "value": round(value, 4), "unit": unit, "target": target, "met": met}

@@ -33,13 +33,23 @@ LARGER = replace(  # patches, and reduced copies of the photos
     FIRST, reduced_copies=True, hr_patch_size=192, batch_size=8, learning_rate=1e-3, total_steps=6500, seed=1
 )
 LARGEST = replace(  # patches; the rate stays high, since another segment follows
-    LARGER, hr_patch_size=256, batch_size=4, learning_rate=8e-4, min_learning_rate=2e-4, ema_decay=0.9995,
-    total_steps=5500, seed=2,
-)  # fmt: skip
+    LARGER,
+    hr_patch_size=256,
+    batch_size=4,
+    learning_rate=8e-4,
+    min_learning_rate=2e-4,
+    ema_decay=0.9995,
+    total_steps=5500,
+    seed=2,
+)
 SQUARED = replace(  # PSNR is a squared error
-    LARGEST, loss="mse", learning_rate=2e-4, min_learning_rate=OPEN.min_learning_rate, total_steps=1600,
+    LARGEST,
+    loss="mse",
+    learning_rate=2e-4,
+    min_learning_rate=OPEN.min_learning_rate,
+    total_steps=1600,
     seed=3,
-)  # fmt: skip
+)
 AVERAGED = replace(  # at a high rate the averaged weights move on, while each of those averaged is worse
     SQUARED, learning_rate=8e-4, min_learning_rate=3e-4, total_steps=900, validate_every=150, seed=4
 )

@@ -61,10 +61,7 @@ def show_demo() -> dict[str, Figure]:
     steps["LR, bicubic ×4"] = images.resize_bicubic(lr, 4)[detail]
     results = PATHS.results(CONFIG.run_name)
     enlarged = {path.stem: images.read_image(path) for path in sorted((results / "test").glob("*.png"))}
-    return {
-        "sub_images": draw_images(steps, columns=3),
-        "contact_sheet": draw_images(enlarged, columns=5),
-    }
+    return {"sub_images": draw_images(steps, columns=3), "contact_sheet": draw_images(enlarged, columns=5)}
 
 
 def show_report(target: Path) -> None:

@@ -61,16 +61,24 @@ def export_onnx(model: nn.Module, path: Path | str) -> None:
     sizes = {"lr": {2: "height", 3: "width"}}
     lr = torch.rand(1, 3, 24, 32)
     program = torch.onnx.export(
-        copy.deepcopy(model).cpu().eval(), (lr,), input_names=["lr"], output_names=["sr"],
-        dynamic_shapes=sizes, dynamo=True, verbose=False,
-    )  # fmt: skip
+        copy.deepcopy(model).cpu().eval(),
+        (lr,),
+        input_names=["lr"],
+        output_names=["sr"],
+        dynamic_shapes=sizes,
+        dynamo=True,
+        verbose=False,
+    )
     write_atomic(path, program.model_proto.SerializeToString())
 
 
 def load_checkpoint(
-    path: Path | str, *, res_scale: float | None = None, image_range: float | None = None,
+    path: Path | str,
+    *,
+    res_scale: float | None = None,
+    image_range: float | None = None,
     bilinear_skip: bool | None = None,
-) -> tuple[nn.Module, dict[str, Any]]:  # fmt: skip
+) -> tuple[nn.Module, dict[str, Any]]:
     """A network in float32 on the CPU, in eval mode, and the metadata of its file.
 
     Args:

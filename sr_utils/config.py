@@ -109,17 +109,29 @@ class Config:
             value = _as_type(field.name, field.type, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
         for names, expected, fits in (
-            ("sub_image sub_image_step hr_patch_size", "a positive multiple of 4",
-             lambda value: value >= SCALE and value % SCALE == 0),
-            ("rgb_permutation blend blend_alpha mixup cutblur brightness_contrast", "a number from 0 to 1",
-             lambda value: 0 <= value <= 1),
-            ("batch_size num_blocks total_steps restart_period validate_every log_every save_every",
-             "at least 1", lambda value: value >= 1),
+            (
+                "sub_image sub_image_step hr_patch_size",
+                "a positive multiple of 4",
+                lambda value: value >= SCALE and value % SCALE == 0,
+            ),
+            (
+                "rgb_permutation blend blend_alpha mixup cutblur brightness_contrast",
+                "a number from 0 to 1",
+                lambda value: 0 <= value <= 1,
+            ),
+            (
+                "batch_size num_blocks total_steps restart_period validate_every log_every save_every",
+                "at least 1",
+                lambda value: value >= 1,
+            ),
             ("learning_rate mixup_alpha init_gain", "a positive number", lambda value: value > 0),
-            ("gradient_clip min_learning_rate warmup_steps validation_images seed", "at least 0",
-             lambda value: value >= 0),
+            (
+                "gradient_clip min_learning_rate warmup_steps validation_images seed",
+                "at least 0",
+                lambda value: value >= 0,
+            ),
             ("ema_decay", "a number from 0 to below 1", lambda value: 0 <= value < 1),
-        ):  # fmt: skip
+        ):
             for name in names.split():
                 if not fits(getattr(self, name)):
                     raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}.")
@@ -180,17 +192,32 @@ FULL = Config()
 # Our recipe: fewer steps than the reference's to the same PSNR, as bench/bench_time_to_psnr.py measures.
 # Flips and rotations alone, since bench/ablations.csv shows no gain of any other augmentation.
 OURS = replace(
-    FULL, init_gain=1.0, optimizer="muon", learning_rate=2e-3, schedule="one_cycle", warmup_steps=200,
-    ema_decay=0.999, gradient_clip=1.0, rgb_permutation=0.0, blend=0.0, mixup=0.0,
-)  # fmt: skip
+    FULL,
+    init_gain=1.0,
+    optimizer="muon",
+    learning_rate=2e-3,
+    schedule="one_cycle",
+    warmup_steps=200,
+    ema_decay=0.999,
+    gradient_clip=1.0,
+    rgb_permutation=0.0,
+    blend=0.0,
+    mixup=0.0,
+)
 FAST = replace(OURS, total_steps=100_000)
-OPEN = replace(
-    OURS, profile="open", challenge=False, total_steps=20_000, validate_every=500, save_every=500,
-)  # fmt: skip
+OPEN = replace(OURS, profile="open", challenge=False, total_steps=20_000, validate_every=500, save_every=500)
 DEMO = replace(
-    OURS, profile="demo", hr_patch_size=96, warmup_steps=20, total_steps=400, ema_decay=0.97,
-    validate_every=50, log_every=10, save_every=100, test_images=5,
-)  # fmt: skip
+    OURS,
+    profile="demo",
+    hr_patch_size=96,
+    warmup_steps=20,
+    total_steps=400,
+    ema_decay=0.97,
+    validate_every=50,
+    log_every=10,
+    save_every=100,
+    test_images=5,
+)
 
 PROFILES = {"demo": DEMO, "full": FULL, "fast": FAST, "open": OPEN}
 

@@ -12,8 +12,13 @@ from sr_utils import color
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 MAX_PIXELS, MAX_SIDE = 2**30, 1_000_000  # of a file: what OpenCV decodes, and libpng
 _NOTES = {
-    "RGB": "", "L": "grey", "1": "grey", "P": "palette", "RGBA": "alpha dropped", "LA": "grey, alpha dropped"
-}  # fmt: skip
+    "RGB": "",
+    "L": "grey",
+    "1": "grey",
+    "P": "palette",
+    "RGBA": "alpha dropped",
+    "LA": "grey, alpha dropped",
+}
 _TURNED = range(5, 9)  # EXIF orientations that swap height and width
 
 

@@ -21,10 +21,34 @@ from sr_utils.headers import open_image, read_header, require_readable
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff"}
 OTHER_SUFFIXES = {  # of images that are not read
-    ".heic", ".heif", ".hif", ".avif", ".bmp", ".gif", ".jxl", ".jp2", ".j2k", ".jpx", ".psd", ".svg", ".tga",
-    ".ico", ".ppm", ".pgm", ".pnm", ".exr", ".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf",
+    ".heic",
+    ".heif",
+    ".hif",
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".jxl",
+    ".jp2",
+    ".j2k",
+    ".jpx",
+    ".psd",
+    ".svg",
+    ".tga",
+    ".ico",
+    ".ppm",
+    ".pgm",
+    ".pnm",
+    ".exr",
+    ".hdr",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".orf",
+    ".raf",
     ".rw2",
-}  # fmt: skip
+}
 
 
 def list_images(folder: Path | str) -> list[Path]:

@@ -40,10 +40,7 @@ REFUSED = {
     "truncated PNG": (lambda f: truncate(f / "HR/a.png"), r"a\.png: (truncated|unreadable)"),
     "truncated LR": (lambda f: truncate(f / "LR/ax4.png"), r"ax4\.png: (truncated|unreadable)"),
     "zero bytes": (lambda f: (f / "HR/a.png").write_bytes(b""), r"a\.png: not a PNG, JPEG"),
-    "text named .png": (
-        lambda f: (f / "HR/a.png").write_bytes(b"hello"),
-        r"a\.png: not a PNG, JPEG",
-    ),
+    "text named .png": (lambda f: (f / "HR/a.png").write_bytes(b"hello"), r"a\.png: not a PNG, JPEG"),
     "BMP named .png": (lambda f: save(f / "HR/a.png", "RGB", format="BMP"), r"a\.png: not a PNG, JPEG"),
     "LR one pixel off": (
         lambda f: images.write_image(f / "LR/ax4.png", photo(15, 20)),
@@ -86,9 +83,10 @@ ACCEPTED = {
         (f / "HR" / name).write_bytes(b"x") for name in (".DS_Store", "Thumbs.db", "._a.png", "notes.txt")
     ],
     "upper case and Unicode": lambda f: [
-        (f / "HR/a.png").rename(f / "HR/Ä ÖÜ.PNG"), (f / "LR/ax4.png").rename(f / "LR/Ä ÖÜx4.PNG")
+        (f / "HR/a.png").rename(f / "HR/Ä ÖÜ.PNG"),
+        (f / "LR/ax4.png").rename(f / "LR/Ä ÖÜx4.PNG"),
     ],
-}  # fmt: skip
+}
 
 
 def pair_of(folder, name, height, width):

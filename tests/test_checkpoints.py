@@ -34,9 +34,7 @@ def test_round_trip_keeps_weights_arguments_and_story(tmp_path: Path, model: nn.
     save_weights(tmp_path / "new" / "m.safetensors", model, story)
     loaded, metadata = load_checkpoint(tmp_path / "new" / "m.safetensors")
     assert type(loaded) is type(model) and _equal(loaded, model) and not loaded.training
-    assert metadata == story | {
-        "network": model.name, "arguments": model.arguments, "format": "sr_utils 1"
-    }  # fmt: skip
+    assert metadata == story | {"network": model.name, "arguments": model.arguments, "format": "sr_utils 1"}
     lr = torch.rand(1, 3, 5, 6)
     assert torch.equal(loaded(lr), model(lr))
 
@@ -295,8 +293,11 @@ def test_six_files_are_six_networks(tmp_path: Path) -> None:
     save_weights(tmp_path / "this run.safetensors", EDSR(1, features=5), {})
     shipped = load_shipped(tmp_path, taken=["EDSR · this run"])
     assert list(shipped) == [
-        "EDSR · 2,000 steps", "EDSR · 2,000 steps · b", "EDSR · bicubic", "EDSR · this run · this run"
-    ]  # fmt: skip
+        "EDSR · 2,000 steps",
+        "EDSR · 2,000 steps · b",
+        "EDSR · bicubic",
+        "EDSR · this run · this run",
+    ]
     assert [model.arguments["features"] for model in shipped.values()] == [2, 3, 4, 5]
     runs = load_runs(tmp_path, beside=config, taken=["EDSR · this run", *shipped])
     assert list(runs) == ["EDSR · 12345678", "EDSR · 12345678 · b_demo_12345678"]

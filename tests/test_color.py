@@ -22,8 +22,10 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 def make_profile(name: str, primaries: tuple = (), gamma: float = 2.2, space: bytes = b"RGB ") -> bytes:
     """An ICC 2 profile: primaries in XYZ (D50) and one gamma; of grey without primaries."""
     xyz = {b"wtpt": (0.9642, 1.0, 0.8249)} | dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=False))
-    tags = {key: b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(v * 65536)) for v in values)
-            for key, values in xyz.items()}  # fmt: skip
+    tags = {
+        key: b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(v * 65536)) for v in values)
+        for key, values in xyz.items()
+    }
     text = name.encode() + b"\0"
     tags[b"desc"] = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(78)
     tags[b"cprt"] = b"text\0\0\0\0none\0"

@@ -27,9 +27,15 @@ from sr_utils.networks import MSRResNet
 
 ROOT = Path(__file__).parents[1]
 TINY = [
-    "--num-blocks=1", "--sub-image=32", "--sub-image-step=16", "--hr-patch-size=16", "--batch-size=2",
-    "--total-steps=2", "--warmup-steps=0", "--precision=float32",
-]  # fmt: skip
+    "--num-blocks=1",
+    "--sub-image=32",
+    "--sub-image-step=16",
+    "--hr-patch-size=16",
+    "--batch-size=2",
+    "--total-steps=2",
+    "--warmup-steps=0",
+    "--precision=float32",
+]
 
 
 @pytest.fixture
@@ -421,5 +427,12 @@ def test_a_bar_is_plain_lines_where_no_terminal_watches(monkeypatch) -> None:
         print("\n=== next ===", file=lines)
         lines.write("no end")
     assert stream.getvalue().splitlines() == [
-        "begin", "8 s", "20 s", "Stopped.", "24 s, last", "", "=== next ===", "no end"
-    ]  # fmt: skip
+        "begin",
+        "8 s",
+        "20 s",
+        "Stopped.",
+        "24 s, last",
+        "",
+        "=== next ===",
+        "no end",
+    ]

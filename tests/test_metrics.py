@@ -50,9 +50,14 @@ def test_ssim_is_scikit_images(make_photo, border: int, channel: str) -> None:
     cut = np.s_[border : 40 - border, border : 52 - border]
     ours, truth = (metrics.luma(x[cut]) if channel == "y" else x[cut] for x in (sr, hr))
     expected = structural_similarity(
-        ours, truth, data_range=255, channel_axis=2, gaussian_weights=True, sigma=1.5,
+        ours,
+        truth,
+        data_range=255,
+        channel_axis=2,
+        gaussian_weights=True,
+        sigma=1.5,
         use_sample_covariance=False,
-    )  # fmt: skip
+    )
     assert 0.2 < expected < 0.98
     assert metrics.ssim(sr, hr, border=border, channel=channel) == pytest.approx(expected, abs=1e-6)
 

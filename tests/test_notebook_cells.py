@@ -63,9 +63,11 @@ def test_photos_of_equal_names_stand_side_by_side_in_notebook_05(root: Path, pho
     names = run_cells("05_compare_models", root, MY_PHOTOS=str(folders["mine"]), DOWNLOAD_SET5=False)
     sizes = {name: methods["HR"].shape[:2] for name, methods in names["slider"].items()}
     assert sizes == {
-        "Set5: butterfly": (64, 48), "Set5: woman": (64, 64),
-        "mine: woman": (48, 40), "validation photos: woman": (40, 48),
-    }  # fmt: skip
+        "Set5: butterfly": (64, 48),
+        "Set5: woman": (64, 64),
+        "mine: woman": (48, 40),
+        "validation photos: woman": (40, 48),
+    }
     for name, methods in names["slider"].items():
         np.testing.assert_array_equal(methods["LR"], images.resize_bicubic(methods["HR"], 0.25), err_msg=name)
     page = (root / "report" / "compare.html").read_text(encoding="utf-8")

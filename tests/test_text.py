@@ -87,9 +87,16 @@ def test_building_training_and_enlarging_print_to_any_console(encoding, tmp_path
     (paths.val_hr / "→ ไทย.heic").write_bytes(b"x")
     torch.save(EDSR(1).state_dict(), tmp_path / "ไทย.pth")
     config = replace(
-        PROFILES["demo"], num_blocks=1, sub_image=32, sub_image_step=16, hr_patch_size=16, batch_size=1,
-        total_steps=2, log_every=1, precision="float32",
-    )  # fmt: skip
+        PROFILES["demo"],
+        num_blocks=1,
+        sub_image=32,
+        sub_image_step=16,
+        hr_patch_size=16,
+        batch_size=1,
+        total_steps=2,
+        log_every=1,
+        precision="float32",
+    )
     with redirect_stdout(_console(encoding)) as console:
         build_store([("a", make_photo(32, 32), None)], paths.store("demo"), sub_image=32, step=16)
         train(config, paths)

@@ -34,9 +34,18 @@ def make_weights(tmp_path: Path, monkeypatch, photo_folder):
     """The module, with one tiny recipe, in a project of its own with photos and benchmarks."""
     module = _load_script()
     tiny = replace(
-        module.EQUAL, num_blocks=1, sub_image=32, sub_image_step=16, hr_patch_size=16, batch_size=2,
-        total_steps=6, warmup_steps=2, log_every=2, validate_every=3, save_every=6,
-    )  # fmt: skip
+        module.EQUAL,
+        num_blocks=1,
+        sub_image=32,
+        sub_image_step=16,
+        hr_patch_size=16,
+        batch_size=2,
+        total_steps=6,
+        warmup_steps=2,
+        log_every=2,
+        validate_every=3,
+        save_every=6,
+    )
     again = replace(tiny, learning_rate=1e-4, reduced_copies=True)
     monkeypatch.setattr(module, "RECIPES", {"tiny": (tiny, again)})
     photo_folder("train/photos", {f"{n:02}.png": (132, 140) for n in range(10)})

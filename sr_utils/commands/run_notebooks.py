@@ -68,9 +68,15 @@ def _run(notebook: Path, executed: Path, values: dict[str, object]) -> None:
     target = executed / notebook.name
     try:
         papermill.execute_notebook(
-            notebook, target, parameters=values, cwd=notebook.parent, stdout_file=sys.stdout,
-            stderr_file=sys.stderr, log_output=True, progress_bar=False,
-        )  # fmt: skip
+            notebook,
+            target,
+            parameters=values,
+            cwd=notebook.parent,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+            log_output=True,
+            progress_bar=False,
+        )
     except papermill.PapermillExecutionError as error:
         page = target.with_suffix(".html")
         raise ValueError(f"{notebook.name} failed ({error.ename}: {error.evalue}); see {page}.") from None

@@ -1,5 +1,6 @@
 """What the commands have in common: the project, silence, profiles with their fields, and photos."""
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +23,7 @@ Switch = FlagCreatePairsOff[bool]
 
 
 @dataclass(kw_only=True)
-class Command:
+class Command(ABC):
     """The arguments of every command."""
 
     root: Folder = None
@@ -39,9 +40,9 @@ class Command:
         """The project's folders."""
         return Paths.find(self.root)
 
+    @abstractmethod
     def run(self) -> None:
         """Do it; what a user can mend raises ValueError, OSError, …, told in one line."""
-        raise NotImplementedError
 
 
 @dataclass(kw_only=True)

@@ -54,9 +54,13 @@ def parse(commands: Any, arguments: list[str]) -> Any:
     try:
         with redirect_stderr(told):
             return tyro.cli(
-                commands, prog="sr-utils", description=ABOUT, args=arguments, config=MARKERS,
+                commands,
+                prog="sr-utils",
+                description=ABOUT,
+                args=arguments,
+                config=MARKERS,
                 registry=REGISTRY,
-            )  # fmt: skip
+            )
     except SystemExit as exit:
         if exit.code:
             print(one_line(told.getvalue()), file=sys.stderr)

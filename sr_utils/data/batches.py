@@ -39,9 +39,15 @@ class PatchSampler:
     """
 
     def __init__(
-        self, store: Store, *, hr_patch_size: int, batch_size: int, seed: int, flip: bool = True,
+        self,
+        store: Store,
+        *,
+        hr_patch_size: int,
+        batch_size: int,
+        seed: int,
+        flip: bool = True,
         rotate: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if hr_patch_size < SCALE or hr_patch_size % SCALE or batch_size < 1 or seed < 0:
             raise ValueError(
                 "PatchSampler: expected hr_patch_size a positive multiple of 4, batch_size ≥ 1 and seed ≥ 0, "

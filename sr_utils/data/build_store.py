@@ -40,9 +40,15 @@ def window_starts(side: int, size: int, step: int) -> list[int]:
 
 
 def build_store(
-    pairs: Sequence[sources.Pair], folder: Path | str, *, codec: str = "raw", sub_image: int = 480,
-    step: int = 240, smallest: int = SCALE, skip_small: bool = False,
-) -> Store:  # fmt: skip
+    pairs: Sequence[sources.Pair],
+    folder: Path | str,
+    *,
+    codec: str = "raw",
+    sub_image: int = 480,
+    step: int = 240,
+    smallest: int = SCALE,
+    skip_small: bool = False,
+) -> Store:
     """Cut photos into sub-images and write them, HR and LR, in one pass; an up-to-date store is left alone.
 
     Args:
@@ -87,10 +93,14 @@ def build_split(config: Config, paths: Paths) -> Store:
     ValueError, beside those of `build_store`, if the challenge's rules hold and a validation photo is in it.
     """
     store = build_store(
-        sources.find_split(config, paths, "train"), paths.store(config.profile), codec=config.codec,
-        sub_image=config.sub_image, step=config.sub_image_step, smallest=_smallest(config),
+        sources.find_split(config, paths, "train"),
+        paths.store(config.profile),
+        codec=config.codec,
+        sub_image=config.sub_image,
+        step=config.sub_image_step,
+        smallest=_smallest(config),
         skip_small=not config.challenge,
-    )  # fmt: skip
+    )
     if config.challenge:
         require_apart(store, sources.find_split(config, paths, "val"))
     return store

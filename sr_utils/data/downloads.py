@@ -29,20 +29,34 @@ class Archive(NamedTuple):
 
 # Source of the checksums: tensorflow/datasets. The mini set is not public; these numbers stand in for it.
 DIV2K = (
-    Archive("DIV2K_valid_LR_bicubic_X4.zip", 31505881,
-            "a50a5d1c4b88de4e8d300d8fb2b904c52fe93b2b298a4899697760d7cbb6d553",
-            {"val_LR": ("DIV2K_valid_LR_bicubic/X4/{:04d}x4.png", range(801, 881))}),
-    Archive("DIV2K_train_LR_bicubic_X4.zip", 246914039,
-            "f006b837f4eb52b82909aa01478e6d6d199eefce932179491d0c9dbb706dde3a",
-            {"train_LR": ("DIV2K_train_LR_bicubic/X4/{:04d}x4.png", range(1, 501)),
-             "test_LR": ("DIV2K_train_LR_bicubic/X4/{:04d}x4.png", range(501, 581))}),
-    Archive("DIV2K_valid_HR.zip", 448993893,
-            "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
-            {"val_HR": ("DIV2K_valid_HR/{:04d}.png", range(801, 881))}),
-    Archive("DIV2K_train_HR.zip", 3530603713,
-            "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
-            {"train_HR": ("DIV2K_train_HR/{:04d}.png", range(1, 501))}),
-)  # fmt: skip
+    Archive(
+        "DIV2K_valid_LR_bicubic_X4.zip",
+        31505881,
+        "a50a5d1c4b88de4e8d300d8fb2b904c52fe93b2b298a4899697760d7cbb6d553",
+        {"val_LR": ("DIV2K_valid_LR_bicubic/X4/{:04d}x4.png", range(801, 881))},
+    ),
+    Archive(
+        "DIV2K_train_LR_bicubic_X4.zip",
+        246914039,
+        "f006b837f4eb52b82909aa01478e6d6d199eefce932179491d0c9dbb706dde3a",
+        {
+            "train_LR": ("DIV2K_train_LR_bicubic/X4/{:04d}x4.png", range(1, 501)),
+            "test_LR": ("DIV2K_train_LR_bicubic/X4/{:04d}x4.png", range(501, 581)),
+        },
+    ),
+    Archive(
+        "DIV2K_valid_HR.zip",
+        448993893,
+        "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
+        {"val_HR": ("DIV2K_valid_HR/{:04d}.png", range(801, 881))},
+    ),
+    Archive(
+        "DIV2K_train_HR.zip",
+        3530603713,
+        "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
+        {"train_HR": ("DIV2K_train_HR/{:04d}.png", range(1, 501))},
+    ),
+)
 
 
 def list_downloads(paths: Paths) -> str:

@@ -19,11 +19,16 @@ from sr_utils.paths import Paths
 # The demo's fixed split of photos that come inside Python packages (scikit-image, scikit-learn, matplotlib).
 DEMO_PHOTOS = {
     "train": (
-        "chelsea.png", "rocket.jpg", "motorcycle_left.png", "hubble_deep_field.jpg", "china.jpg", "flower.jpg"
+        "chelsea.png",
+        "rocket.jpg",
+        "motorcycle_left.png",
+        "hubble_deep_field.jpg",
+        "china.jpg",
+        "flower.jpg",
     ),
     "val": ("astronaut.png", "coffee.png"),
     "test": ("camera.png", "grace_hopper.jpg", "gravel.png", "ihc.png", "retina.jpg"),
-}  # fmt: skip
+}
 
 REDUCED_TO = (0.8, 0.6)  # of the sides: the copies of `Config.reduced_copies`
 

@@ -27,15 +27,25 @@ from sr_utils.enlarging.tiles import Tile, iterate_strips, iterate_tiles
 from sr_utils.files import write_atomic
 
 __all__ = [
-    "MANIFEST", "SelfEnsemble", "enlarge_with", "read_manifest", "super_resolve", "super_resolve_files",
-    "super_resolve_float", "super_resolve_folder",
-]  # fmt: skip
+    "MANIFEST",
+    "SelfEnsemble",
+    "enlarge_with",
+    "read_manifest",
+    "super_resolve",
+    "super_resolve_files",
+    "super_resolve_float",
+    "super_resolve_folder",
+]
 
 
 def super_resolve(
-    model: nn.Module, image: np.ndarray, *, tile: Tile = "auto", precision: str = "auto",
+    model: nn.Module,
+    image: np.ndarray,
+    *,
+    tile: Tile = "auto",
+    precision: str = "auto",
     overlap: int | None = None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """The ×4 image: uint8 (H, W, 3) RGB → uint8 (4H, 4W, 3).
 
     Args:

@@ -74,9 +74,10 @@ def require_safe(
     if taken:
         raise ValueError(f"{taken[0]} is itself an input, by a link; choose another folder.")
     foreign = [
-        target for target, file in zip(targets, files, strict=True)
+        target
+        for target, file in zip(targets, files, strict=True)
         if os.path.lexists(target) and not _is_ours(target, known.get(file.stem, {}))
-    ]  # fmt: skip
+    ]
     manifest = out / MANIFEST if out else None
     if manifest and manifest.exists() and not known:
         begun = manifest.read_text(encoding="utf-8", errors="replace").lstrip()

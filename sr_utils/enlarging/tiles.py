@@ -22,9 +22,13 @@ STRIP = 48  # LR rows
 
 @torch.no_grad()
 def iterate_tiles(
-    model: nn.Module, image: np.ndarray, *, tile: Tile = "auto", precision: str = "auto",
+    model: nn.Module,
+    image: np.ndarray,
+    *,
+    tile: Tile = "auto",
+    precision: str = "auto",
     overlap: int | None = None,
-) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:  # fmt: skip
+) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
     """(place in the ×4 image, float32 (3, 4h, 4w)) piece by piece; tiles shrink where a GPU's memory ends.
 
     Args:

@@ -6,14 +6,27 @@ from typing import Any
 from sr_utils.config import OPEN, Config
 
 BASE = replace(
-    OPEN, total_steps=600, hr_patch_size=96, warmup_steps=30, ema_decay=0.98,
-    log_every=100, validate_every=600, save_every=200,
-)  # fmt: skip
+    OPEN,
+    total_steps=600,
+    hr_patch_size=96,
+    warmup_steps=30,
+    ema_decay=0.98,
+    log_every=100,
+    validate_every=600,
+    save_every=200,
+)
 SEEDS = (0, 1, 2)
 REFERENCE: dict[str, Any] = {
-    "optimizer": "adam", "learning_rate": 2e-4, "schedule": "constant", "init_gain": 0.1, "ema_decay": 0.0,
-    "gradient_clip": 0.0, "rgb_permutation": 0.5, "blend": 0.15, "mixup": 0.2,
-}  # fmt: skip
+    "optimizer": "adam",
+    "learning_rate": 2e-4,
+    "schedule": "constant",
+    "init_gain": 0.1,
+    "ema_decay": 0.0,
+    "gradient_clip": 0.0,
+    "rgb_permutation": 0.5,
+    "blend": 0.15,
+    "mixup": 0.2,
+}
 STEM = {"num_blocks": 19, "unshuffle_stem": True}
 EDSR: dict[str, Any] = {"network": "edsr", "num_blocks": 16}
 CARN: dict[str, Any] = {"network": "carn"}

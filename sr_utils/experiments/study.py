@@ -20,9 +20,18 @@ from sr_utils.paths import Paths
 from sr_utils.training.train import train
 
 __all__ = [
-    "ARMS", "BASE", "CHECK", "CLAIMS", "SEEDS", "arm_config", "compare_arms", "judge_claims", "read_table",
-    "run_arm", "run_study",
-]  # fmt: skip
+    "ARMS",
+    "BASE",
+    "CHECK",
+    "CLAIMS",
+    "SEEDS",
+    "arm_config",
+    "compare_arms",
+    "judge_claims",
+    "read_table",
+    "run_arm",
+    "run_study",
+]
 
 COLUMNS = ["photo", "psnr", "arm", "seed", "steps", "run", "data", "seconds"]  # of bench/ablations.csv
 NEGLIGIBLE = 0.03  # dB, the gain that the challenge's author reported
@@ -76,8 +85,17 @@ def compare_arms(table: pd.DataFrame) -> pd.DataFrame:
         steps = table.loc[table["arm"] == arm, "steps"].iloc[0]
         median = np.median(gain.mean(axis=0))
         rows.append((arm, other, steps, gain.mean(), low, high, median, len(gain), verdict))
-    columns = ["arm", "against", "steps", "gain in dB", "from", "to", "median photo", "seeds",
-               "at this budget"]  # fmt: skip
+    columns = [
+        "arm",
+        "against",
+        "steps",
+        "gain in dB",
+        "from",
+        "to",
+        "median photo",
+        "seeds",
+        "at this budget",
+    ]
     return pd.DataFrame(rows, columns=columns).set_index("arm")
 
 

@@ -26,10 +26,14 @@ def check_network(hand_in: HandIn, model: nn.Module) -> list[Rule]:
     count = count_parameters(model)
     levels, told = _compare_sample(hand_in, model)
     return [
-        Rule("trainable parameters", count < PARAMETER_LIMIT, f"{count:,} < {PARAMETER_LIMIT:,}",
-             "Use fewer blocks and train again."),
+        Rule(
+            "trainable parameters",
+            count < PARAMETER_LIMIT,
+            f"{count:,} < {PARAMETER_LIMIT:,}",
+            "Use fewer blocks and train again.",
+        ),
         Rule("checkpoint reproduces an output (≤ 1 grey level)", levels <= 1, told, "Run 04 and 07 again."),
-    ]  # fmt: skip
+    ]
 
 
 def _compare_sample(hand_in: HandIn, model: nn.Module) -> tuple[int, str]:
@@ -58,11 +62,19 @@ def check_story(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any]) -> 
     return [
         Rule("no initial weights (attested)", initial is None, told, _RETRAIN),
         Rule("trained on the named store only (attested)", bool(named), str(data)[:12], _RETRAIN),
-        Rule("trained under the challenge's rules (attested)", config.get("challenge") is True,
-             f"profile {config.get('profile', 'unknown')}", _RETRAIN),
-        Rule("checkpoint's story agrees with its config (attested)", not against, listed(against, "it does"),
-             _RETRAIN),
-    ]  # fmt: skip
+        Rule(
+            "trained under the challenge's rules (attested)",
+            config.get("challenge") is True,
+            f"profile {config.get('profile', 'unknown')}",
+            _RETRAIN,
+        ),
+        Rule(
+            "checkpoint's story agrees with its config (attested)",
+            not against,
+            listed(against, "it does"),
+            _RETRAIN,
+        ),
+    ]
 
 
 def _contradictions(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any]) -> list[str]:
@@ -101,9 +113,13 @@ def check_validation(
     stored, config = stored_psnr(metadata), metadata.get("config", {})
     most = config.get("validation_images") or math.inf
     rows = [
-        Rule("validation PSNR of each photo (attested)", 0 < len(stored) <= most,
-             f"{len(stored)} finite numbers", _RETRAIN)
-    ]  # fmt: skip
+        Rule(
+            "validation PSNR of each photo (attested)",
+            0 < len(stored) <= most,
+            f"{len(stored)} finite numbers",
+            _RETRAIN,
+        )
+    ]
     if not val_pairs:
         return rows
     again = validation_psnr(model, val_pairs, precision=config.get("precision", "auto"))
@@ -115,6 +131,10 @@ def check_validation(
     told = listed(sorted(strange), f"{len(again)} photos, largest difference {difference:.3f} dB")
     return [
         *rows,
-        Rule("validation PSNR recomputed (RGB, border 4)", not strange and difference < 0.01, told,
-             "Train with 03 on these validation photos."),
-    ]  # fmt: skip
+        Rule(
+            "validation PSNR recomputed (RGB, border 4)",
+            not strange and difference < 0.01,
+            told,
+            "Train with 03 on these validation photos.",
+        ),
+    ]

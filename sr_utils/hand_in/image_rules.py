@@ -70,8 +70,16 @@ def check_origin(hand_in: HandIn, weights: str, ensemble: object) -> list[Rule]:
     alone = [record["ensemble"] is False for record in records.values()]
     same = sum(made.get(name) == digest for name, digest in hashes.items())
     return [
-        Rule("every image made by this checkpoint (attested)", made == hashes and same > 0,
-             f"{same} of {len(hashes)}", _AGAIN),
-        Rule("no ensemble (attested)", ensemble is False and all(alone),
-             f"weights: {ensemble}; images: {alone.count(False)}", "Run 04 again, without self-ensemble."),
-    ]  # fmt: skip
+        Rule(
+            "every image made by this checkpoint (attested)",
+            made == hashes and same > 0,
+            f"{same} of {len(hashes)}",
+            _AGAIN,
+        ),
+        Rule(
+            "no ensemble (attested)",
+            ensemble is False and all(alone),
+            f"weights: {ensemble}; images: {alone.count(False)}",
+            "Run 04 again, without self-ensemble.",
+        ),
+    ]

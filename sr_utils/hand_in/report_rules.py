@@ -43,12 +43,20 @@ def check_report(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any]) ->
     near = min((abs(number - mean) for number in decibels), default=np.inf)  # another device rounds otherwise
     whole = re.search(rf"(?<![\d.,]){parameters}(?![.,]?\d)", text)
     return [
-        Rule(f"report of at most {MAX_PAGES} A4 pages", 1 <= len(pages) <= MAX_PAGES and not others, told,
-             "Shorten report.typ."),
+        Rule(
+            f"report of at most {MAX_PAGES} A4 pages",
+            1 <= len(pages) <= MAX_PAGES and not others,
+            told,
+            "Shorten report.typ.",
+        ),
         Rule("parameters in the report", bool(whole), parameters, "Run 07 again."),
-        Rule("validation PSNR in the report", near < 0.015, f"{mean:.2f} dB (RGB, border {BORDER})",
-             "Run 05 and 07 on the photos of the training's validation."),
-    ]  # fmt: skip
+        Rule(
+            "validation PSNR in the report",
+            near < 0.015,
+            f"{mean:.2f} dB (RGB, border {BORDER})",
+            "Run 05 and 07 on the photos of the training's validation.",
+        ),
+    ]
 
 
 def _shown_size(page: PageObject) -> tuple[float, float]:

@@ -39,8 +39,14 @@ def check(path: Path | str, *, val_pairs: Sequence[sources.Pair] = ()) -> list[R
 
 def _check_folder(folder: Path, val_pairs: Sequence[sources.Pair]) -> list[Rule]:
     files, others = list_files(folder)
-    rows = [Rule("files and folders, no links", not others, listed(others, f"{len(files)} files"),
-                 "Put the files themselves there.")]  # fmt: skip
+    rows = [
+        Rule(
+            "files and folders, no links",
+            not others,
+            listed(others, f"{len(files)} files"),
+            "Put the files themselves there.",
+        )
+    ]
     if others:
         return rows
     hand_in = read_hand_in(folder, files)

@@ -8,10 +8,24 @@ import sr_utils
 from sr_utils.hand_in.folder import HandIn, list_files, sha256
 from sr_utils.hand_in.rule import Rule, listed
 
-SOURCES = ("sr_utils", "notebooks", "report/report.typ", "report/references.yml", "bench/ablations.csv",
-           "bench/curves.json", "bench/results.json", "report/figures", "report/make_figures.py",
-           "data/README.md", "checkpoints/README.md", "requirements.txt", "pyproject.toml", "Makefile",
-           "README.md", "LICENSE")  # fmt: skip
+SOURCES = (
+    "sr_utils",
+    "notebooks",
+    "report/report.typ",
+    "report/references.yml",
+    "bench/ablations.csv",
+    "bench/curves.json",
+    "bench/results.json",
+    "report/figures",
+    "report/make_figures.py",
+    "data/README.md",
+    "checkpoints/README.md",
+    "requirements.txt",
+    "pyproject.toml",
+    "Makefile",
+    "README.md",
+    "LICENSE",
+)
 
 
 def copy_sources(root: Path, target: Path) -> None:
@@ -45,11 +59,19 @@ def check_source(hand_in: HandIn) -> list[Rule]:
     changed = sorted({name for name, _ in built ^ {(name, sha256(path)) for name, path in found.items()}})
     unlike, told = _compare(found)
     return [
-        Rule("source code as it was built (attested)", bool(built) and not changed,
-             listed(changed, f"{len(found)} files"), "Run 07 again."),
-        Rule("source code as in the project that checks it", not unlike, listed(unlike, told),
-             "Run 07 again. Was it built by another version of the project? Then check it with that one."),
-    ]  # fmt: skip
+        Rule(
+            "source code as it was built (attested)",
+            bool(built) and not changed,
+            listed(changed, f"{len(found)} files"),
+            "Run 07 again.",
+        ),
+        Rule(
+            "source code as in the project that checks it",
+            not unlike,
+            listed(unlike, told),
+            "Run 07 again. Was it built by another version of the project? Then check it with that one.",
+        ),
+    ]
 
 
 def _compare(found: dict[str, Path]) -> tuple[list[str], str]:

@@ -14,15 +14,7 @@ from sr_utils.data.splits import open_split
 from sr_utils.data.swap import CLAIM, swapped_in
 from sr_utils.enlarging.infer import read_manifest
 from sr_utils.files import put_in_place, write_atomic
-from sr_utils.hand_in.folder import (
-    CHECKPOINT,
-    MANIFEST,
-    RECORDS,
-    REPORT,
-    files_of_others,
-    list_files,
-    sha256,
-)
+from sr_utils.hand_in.folder import CHECKPOINT, MANIFEST, RECORDS, REPORT, files_of_others, list_files, sha256
 from sr_utils.hand_in.rules import Rule, as_table, check
 from sr_utils.hand_in.source_rules import SOURCES, copy_sources
 from sr_utils.paths import Paths

@@ -40,8 +40,11 @@ class EDSR(nn.Module):
     ) -> None:
         super().__init__()
         self.arguments = {
-            "num_blocks": num_blocks, "features": features, "res_scale": res_scale, "image_range": image_range
-        }  # fmt: skip
+            "num_blocks": num_blocks,
+            "features": features,
+            "res_scale": res_scale,
+            "image_range": image_range,
+        }
         self.label = "EDSR"
         self.receptive_field = 2 * num_blocks + 5
         self.image_range = image_range

@@ -49,12 +49,20 @@ class MSRResNet(nn.Module):
     name = "msrresnet"
 
     def __init__(
-        self, num_blocks: int = 20, features: int = 64, init_gain: float = 0.1, unshuffle_stem: bool = False,
+        self,
+        num_blocks: int = 20,
+        features: int = 64,
+        init_gain: float = 0.1,
+        unshuffle_stem: bool = False,
         bilinear_skip: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
-        self.arguments = {"num_blocks": num_blocks, "features": features, "unshuffle_stem": unshuffle_stem,
-                          "bilinear_skip": bilinear_skip}  # fmt: skip
+        self.arguments = {
+            "num_blocks": num_blocks,
+            "features": features,
+            "unshuffle_stem": unshuffle_stem,
+            "bilinear_skip": bilinear_skip,
+        }
         self.bilinear_skip = bilinear_skip
         self.label = f"MSRResNet-{num_blocks}"
         self.receptive_field = 2 * num_blocks + 4  # LR pixels to each side that an output pixel depends on

@@ -40,9 +40,13 @@ class Muon(torch.optim.Optimizer):
     _step_supports_amp_scaling = True  # a non-finite step is skipped on the device; GradScaler need not wait
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], lr: float, *, momentum: float = 0.9,
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.9,
         dtype: torch.dtype = torch.float32,
-    ) -> None:  # fmt: skip
+    ) -> None:
         parameters = list(parameters)
         inner = [value for value in parameters if value.ndim == 4 and min(value.shape[:2]) > 3]
         kept = {id(value) for value in inner}

@@ -47,9 +47,13 @@ class Run:
             require_apart(store, self.val_pairs)
         self.fingerprint: str = store.description["fingerprint"]
         self.sampler = PatchSampler(
-            store, hr_patch_size=config.hr_patch_size, batch_size=config.batch_size, seed=config.seed,
-            flip=config.flip, rotate=config.rotate,
-        )  # fmt: skip
+            store,
+            hr_patch_size=config.hr_patch_size,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            flip=config.flip,
+            rotate=config.rotate,
+        )
         self.model = model.to(self.device.device, memory_format=self.device.memory_format)
         self.forward = self.group.wrap(self.model)
         self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
@@ -174,7 +178,7 @@ class Run:
 
     def _save_weights(
         self, name: str, model: nn.Module, kind: str, per_image: dict[str, float], seconds: float
-    ) -> None:  # fmt: skip
+    ) -> None:
         story = {
             "step": self.step,
             "weights": kind,
@@ -193,12 +197,20 @@ class Run:
         self._require_finite()
         if self.group.rank:
             return
-        run_files.write_state(self.folder, {
-            "model": self.model.state_dict(), "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
-            "losses": self.losses, "failures": self.failures, "step": self.step,
-            "fingerprint": self.fingerprint, "seconds": time.perf_counter() - self._began,
-        })  # fmt: skip
+        run_files.write_state(
+            self.folder,
+            {
+                "model": self.model.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "losses": self.losses,
+                "failures": self.failures,
+                "step": self.step,
+                "fingerprint": self.fingerprint,
+                "seconds": time.perf_counter() - self._began,
+            },
+        )
 
     def _resume(self, state: dict[str, Any]) -> float:
         if state["fingerprint"] != self.fingerprint:

@@ -129,9 +129,14 @@ def _train(run: Run, on_log: Callable[[dict[str, Any]], None] | None) -> None:
 def _bar(run: Run) -> tqdm:
     form = "{l_bar}{bar}| {n_fmt}/{total_fmt} steps [{elapsed} < {remaining}{postfix}]"
     return tqdm(
-        desc="training", total=run.config.total_steps, initial=run.step, bar_format=form, mininterval=1,
-        file=LastingOutput(), disable=run.group.rank > 0,
-    )  # fmt: skip
+        desc="training",
+        total=run.config.total_steps,
+        initial=run.step,
+        bar_format=form,
+        mininterval=1,
+        file=LastingOutput(),
+        disable=run.group.rank > 0,
+    )
 
 
 def _progress(run: Run, record: dict[str, Any]) -> str:

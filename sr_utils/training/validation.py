@@ -72,9 +72,11 @@ def measure_again(folder: Path, pairs: Sequence[sources.Pair], fingerprint: str,
             continue
         if not _was_measured_on(story, pairs, fingerprint):
             if not told:
-                say(f"{folder}: the saved weights were measured on other validation photos "
-                      f"({', '.join(list(story.get('val_psnr_rgb_border4', {}))[:3])}, …) than those of now; "
-                      "they are measured again, and the best counts from there.")  # fmt: skip
+                say(
+                    f"{folder}: the saved weights were measured on other validation photos "
+                    f"({', '.join(list(story.get('val_psnr_rgb_border4', {}))[:3])}, …) than those of now; "
+                    "they are measured again, and the best counts from there."
+                )
             told = True
             story["val_psnr_rgb_border4"] = validation_psnr(model, pairs, precision=precision)
             checkpoints.save_weights(folder / name, model, story | {"val_fingerprint": fingerprint})

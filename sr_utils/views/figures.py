@@ -21,14 +21,25 @@ from sr_utils.metrics import psnr
 
 INK = "#333333"
 COLORS = {
-    "HR": INK, "LR": "#999999", "bicubic": "#E69F00", "MSRResNet-20": "#0072B2", "MSRResNet-16": "#56B4E9",
-    "EDSR": "#009E73", "CARN": "#CC79A7",
-}  # fmt: skip
+    "HR": INK,
+    "LR": "#999999",
+    "bicubic": "#E69F00",
+    "MSRResNet-20": "#0072B2",
+    "MSRResNet-16": "#56B4E9",
+    "EDSR": "#009E73",
+    "CARN": "#CC79A7",
+}
 STYLE = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "grid.color": "#DDDDDD", "axes.axisbelow": True, "figure.dpi": 110, "legend.frameon": False,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "axes.axisbelow": True,
+    "figure.dpi": 110,
+    "legend.frameon": False,
     "pdf.fonttype": 42,
-}  # fmt: skip
+}
 THIS_RUN = " · this run"  # after a network's name: trained by the notebooks
 PAGE_WIDTH = 6.7  # inches of text on the report's A4 page
 

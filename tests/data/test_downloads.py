@@ -73,8 +73,11 @@ def test_good_files_become_the_split_and_are_not_fetched_again(server, tmp_path,
     both = archive_of(hr), archive_of(lr, "LR.zip", val_LR=("LR/{:04d}x4.png", range(1, 3)))
     target = prepare(tmp_path, url, *both)
     assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*.png")) == [
-        "val_HR/0001.png", "val_HR/0002.png", "val_LR/0001x4.png", "val_LR/0002x4.png"
-    ]  # fmt: skip
+        "val_HR/0001.png",
+        "val_HR/0002.png",
+        "val_LR/0001x4.png",
+        "val_LR/0002x4.png",
+    ]
     assert (images.read_image(target / "val_HR" / "0002.png") == PHOTO).all()
     (target / "val_HR" / "0001.png").unlink()
     shutil.rmtree(folder)

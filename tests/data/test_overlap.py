@@ -37,11 +37,12 @@ def save_as_tiff(paths):
 SHARED = {
     "a copy": (lambda p: shutil.copy(p.train_hr / "b.png", p.val_hr / "b.png"), r"1 of 3 .* too: b\. Take"),
     "a renamed copy": (
-        lambda p: shutil.copy(p.train_hr / "c.png", p.val_hr / "z.png"), r"z \(in training: c\)",
+        lambda p: shutil.copy(p.train_hr / "c.png", p.val_hr / "z.png"),
+        r"z \(in training: c\)",
     ),
     "saved in another format": (save_as_tiff, r"z \(in training: b\)"),
     "a link": (lambda p: (p.val_hr / "z.png").symlink_to(p.train_hr / "a.png"), r"z \(in training: a\)"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("codec", ALONE)

@@ -41,9 +41,10 @@ def _edit_description(paths: Paths, change) -> None:
 def test_other_photos_than_those_of_the_store_are_told(built: Paths, photo_folder) -> None:
     assert len(open_split(SMALL, built)) == 6
     others = replace(
-        built, train_hr=photo_folder("others", {"c.png": (40, 48)}),
+        built,
+        train_hr=photo_folder("others", {"c.png": (40, 48)}),
         val_hr=photo_folder("val", {"v.png": (24, 32)}),
-    )  # fmt: skip
+    )
     told = r"from 2 \(a, b, …\), and now there are 1 \(c, …\)\. Run notebooks/01_prepare_data"
     for opens in (open_split, train, collect):
         with pytest.raises(ValueError, match=told):

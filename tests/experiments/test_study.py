@@ -130,9 +130,16 @@ def test_an_arm_is_trained_and_told_and_comes_out_the_same_again(
     photo_folder("train/photos", {f"{n:02}.png": (132, 140) for n in range(10)})
     monkeypatch.setenv("SR_DATA", str(tmp_path))
     tiny = {
-        "num_blocks": 1, "total_steps": 20, "hr_patch_size": 16, "batch_size": 2, "sub_image": 64,
-        "sub_image_step": 32, "precision": "float32", "validate_every": 20, "save_every": 20,
-    }  # fmt: skip
+        "num_blocks": 1,
+        "total_steps": 20,
+        "hr_patch_size": 16,
+        "batch_size": 2,
+        "sub_image": 64,
+        "sub_image_step": 32,
+        "precision": "float32",
+        "validate_every": 20,
+        "save_every": 20,
+    }
     arms = ("flips and rotations", "MSE")
     first, again = (
         pd.concat([run_arm(arm, seed, Paths(root), **tiny) for arm in arms for seed in (0, 1)])

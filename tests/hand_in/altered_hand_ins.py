@@ -35,6 +35,10 @@ def edit_records(folder, change: Callable, only: str = "") -> None:
     (folder / "manifest.jsonl").write_text(text, encoding="utf-8")
 
 
+def append(path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
 def edit_story(folder, network=None, without=(), **changes) -> None:
     model, story = load_checkpoint(folder / "checkpoint.safetensors")
     kept = {name: value for name, value in (story | changes).items() if name not in without}
@@ -150,18 +154,18 @@ IMAGES = {
     "text": (lambda f: (f / "images/test1.png").write_text("hello", encoding="utf-8"), EACH),
     "size in manifest.json and image": (forge_size, INPUT),
     "input's hash in manifest.json": (
-        lambda f: edit_manifest(f, lambda m: m["inputs"]["test1"].update(sha256="0")), INPUT,
+        lambda f: edit_manifest(f, lambda m: m["inputs"]["test1"].update(sha256="0")),
+        INPUT,
     ),
     "input's hash in the record": (
-        lambda f: edit_records(f, lambda r: r | {"input_sha256": "0"}, "test1"), INPUT,
+        lambda f: edit_records(f, lambda r: r | {"input_sha256": "0"}, "test1"),
+        INPUT,
     ),
     "size in the record": (lambda f: edit_records(f, lambda r: r | {"lr": [11, 16]}, "test1"), INPUT),
     "two images exchanged": (swap, MADE),
     "a brighter image": (resized(lambda image: image | 8), MADE),
     "of other weights": (lambda f: edit_records(f, lambda r: r | {"weights": "0"}), MADE),
-    "no images, no records": (
-        lambda f: (shutil.rmtree(f / "images"), (f / "manifest.jsonl").unlink()), MADE,
-    ),
+    "no images, no records": (lambda f: (shutil.rmtree(f / "images"), (f / "manifest.jsonl").unlink()), MADE),
     "sample's output forged": (lambda f: forge_output(f, "test0", lambda image: image ^ 4), AGAIN),
     "sample's output cropped": (lambda f: forge_output(f, "test0", lambda image: image[:-4]), AGAIN),
     "no sample": (lambda f: (f / "sample_LR.png").unlink(), AGAIN),
@@ -171,12 +175,14 @@ IMAGES = {
     "an ensemble": (lambda f: edit_records(f, lambda r: r | {"ensemble": True}, "test2"), "no ensemble"),
     "an unknown ensemble": (lambda f: edit_records(f, lambda r: r | {"ensemble": None}), "no ensemble"),
     "record without its weights": (
-        lambda f: edit_records(f, lambda r: r.pop("weights") and r), "records readable",
+        lambda f: edit_records(f, lambda r: r.pop("weights") and r),
+        "records readable",
     ),
     "record that is a list": (
-        lambda f: (f / "manifest.jsonl").write_text("[]\n", encoding="utf-8"), "number of images",
+        lambda f: (f / "manifest.jsonl").write_text("[]\n", encoding="utf-8"),
+        "number of images",
     ),
-}  # fmt: skip
+}
 
 LOADS, STORY, PHOTOS = "checkpoint loads", "checkpoint's story agrees", "validation PSNR of each photo"
 STORE, TRAINED = "trained on the named store", "trained under the challenge's"
@@ -196,12 +202,18 @@ CHECKPOINT = {
     "challenge 1": (lambda f: edit_config(f, challenge=1), TRAINED),
     "another store": (lambda f: edit_story(f, data_fingerprint="0" * 64), STORE),
     "no store in both": (
-        lambda f: (edit_story(f, without=["data_fingerprint"]),
-                   edit_manifest(f, lambda m: m.update(data_fingerprint="unknown"))), STORE,
+        lambda f: (
+            edit_story(f, without=["data_fingerprint"]),
+            edit_manifest(f, lambda m: m.update(data_fingerprint="unknown")),
+        ),
+        STORE,
     ),
     "null in both": (
-        lambda f: (edit_story(f, data_fingerprint=None),
-                   edit_manifest(f, lambda m: m.update(data_fingerprint=None))), STORE,
+        lambda f: (
+            edit_story(f, data_fingerprint=None),
+            edit_manifest(f, lambda m: m.update(data_fingerprint=None)),
+        ),
+        STORE,
     ),
     "blocks": (lambda f: edit_config(f, num_blocks=2), STORY),
     "network": (lambda f: edit_config(f, network="carn"), STORY),
@@ -221,12 +233,13 @@ CHECKPOINT = {
     "PSNR in a list": (lambda f: edit_story(f, val_psnr_rgb_border4=[27.0]), PHOTOS),
     **{
         f"PSNR of {value!r}": (
-            lambda f, value=value: edit_story(f, val_psnr_rgb_border4=scores_of(f) | {"val0": value}), PHOTOS,
+            lambda f, value=value: edit_story(f, val_psnr_rgb_border4=scores_of(f) | {"val0": value}),
+            PHOTOS,
         )
         for value in (float("nan"), float("inf"), "27.0", None, True, -3.0)
     },
     "more photos than the config says": (lambda f: edit_config(f, validation_images=1), PHOTOS),
-}  # fmt: skip
+}
 
 
 def forge_arguments(folder, **changes) -> None:
@@ -278,10 +291,11 @@ SOURCE = {
         "source code readable",
     ),
     "changed since it was built": (
-        in_source(lambda s: (s / "README.md").write_text("x", encoding="utf-8"), signed=False), BUILT,
+        in_source(lambda s: (s / "README.md").write_text("x", encoding="utf-8"), signed=False),
+        BUILT,
     ),
     "not told of in manifest.json": (lambda f: edit_manifest(f, lambda m: m.update(files={})), BUILT),
-}  # fmt: skip
+}
 
 OPENED, A4 = "report can be opened", "report of at most"
 PARAMETERS_TOLD, PSNR_TOLD = "parameters in the report", "validation PSNR in the report"
@@ -348,7 +362,7 @@ REPORT = {
     "negative PSNR": (told("{parameters} parameters, -{mean} dB"), PSNR_TOLD),
     "PSNR with a digit after": (told("{parameters} parameters, {mean}9 dB"), PSNR_TOLD),
     "PSNR of another unit": (told("{parameters} parameters, {mean} m"), PSNR_TOLD),
-}  # fmt: skip
+}
 
 
 def link(folder, name) -> None:
@@ -361,8 +375,17 @@ LINKS, OTHERS = "files and folders, no links", "nothing but a hand-in"
 FILES = {
     **{
         f"{name} is a link": (lambda f, name=name: link(f, name), LINKS)
-        for name in ("images", "source", "source/notebooks", "images/test1.png", "manifest.json",
-                     "manifest.jsonl", "report.pdf", "checkpoint.safetensors", "sample_LR.png")
+        for name in (
+            "images",
+            "source",
+            "source/notebooks",
+            "images/test1.png",
+            "manifest.json",
+            "manifest.jsonl",
+            "report.pdf",
+            "checkpoint.safetensors",
+            "sample_LR.png",
+        )
     },
     "a broken link": (lambda f: (f / "images/x.png").symlink_to("nowhere"), LINKS),
     "a link in a circle": (lambda f: (f / "images/x").symlink_to("."), LINKS),
@@ -371,16 +394,19 @@ FILES = {
     "a hidden file": (lambda f: (f / ".secret").write_text("x", encoding="utf-8"), OTHERS),
     "a hidden image": (lambda f: shutil.copy(f / "images/test1.png", f / "images/.x.png"), OTHERS),
     "a second report": (lambda f: shutil.copy(f / "report.pdf", f / "report2.pdf"), OTHERS),
-}  # fmt: skip
+}
 
 ALTERATIONS = {
     f"{part}: {kind}": alteration
     for part, kinds in (
-        ("images", IMAGES), ("checkpoint", CHECKPOINT), ("source", SOURCE), ("report", REPORT),
+        ("images", IMAGES),
+        ("checkpoint", CHECKPOINT),
+        ("source", SOURCE),
+        ("report", REPORT),
         ("files", FILES),
     )
     for kind, alteration in kinds.items()
-}  # fmt: skip
+}
 
 TOLERATED = {
     "what systems leave behind": lambda f: [
@@ -400,13 +426,13 @@ TOLERATED = {
     "A4 of another unit": page_with(MediaBox=(0, 0, 297.65, 420.95), UserUnit=2),
     "two pages": pdf_with(lambda w: w.add_blank_page(595.3, 841.9)),
     "numbers between commas and full stops": told("Parameters: {parameters}, PSNR: {mean} dB."),
-    "half a line in the records": lambda f: (f / "manifest.jsonl").open("a", encoding="utf-8").write('\n{"image": "te\n'),
+    "half a line in the records": lambda f: append(f / "manifest.jsonl", '\n{"image": "te\n'),
     "an empty folder": lambda f: (f / "more").mkdir(),
     "a notebook's outputs and parameters": lambda f: run_notebook(f / "source/notebooks/03_train.ipynb"),
     "line endings of Windows": in_source(
         lambda s: (s / "README.md").write_bytes((s / "README.md").read_bytes().replace(b"\n", b"\r\n"))
     ),
-}  # fmt: skip
+}
 
 
 def run_notebook(path) -> None:
@@ -436,4 +462,4 @@ NO_HAND_IN = {
         )
         for size in ([12], 12, ["12", "16"], [-12, 16], [float("nan"), 16], [1, float("inf")], [1.5, 16], 0)
     },
-}  # fmt: skip
+}

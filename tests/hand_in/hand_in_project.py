@@ -40,10 +40,15 @@ def make_project(root: Path, make_photo) -> Paths:
     model = MSRResNet(1)
     scores = validation_psnr(model, find_split(CONFIG, paths, "val"), precision="float32")
     story = {
-        "step": 400, "weights": "ema", "val_psnr_rgb_border4": scores, "config": asdict(CONFIG),
-        "data_fingerprint": store.description["fingerprint"], "training_seconds": 1.0,
-        "initial_weights": None, "ensemble": False,
-    }  # fmt: skip
+        "step": 400,
+        "weights": "ema",
+        "val_psnr_rgb_border4": scores,
+        "config": asdict(CONFIG),
+        "data_fingerprint": store.description["fingerprint"],
+        "training_seconds": 1.0,
+        "initial_weights": None,
+        "ensemble": False,
+    }
     save_weights(paths.run(CONFIG.run_name) / "best.safetensors", model, story)
     super_resolve_folder(model, images.list_images(paths.test_lr), paths.results(CONFIG.run_name) / "test")
     write_report(root / "report" / "report.pdf", scores)

@@ -146,8 +146,14 @@ def test_init_gain_scales_the_outer_layers_alone(gain: float) -> None:
 
 def test_checkpoint_names_are_the_fields() -> None:
     assert {name.rsplit(".", 1)[0] for name in MSRResNet(1).state_dict()} == {
-        "conv_first", "body.0.conv1", "body.0.conv2", "upconv1", "upconv2", "conv_hr", "conv_last"
-    }  # fmt: skip
+        "conv_first",
+        "body.0.conv1",
+        "body.0.conv2",
+        "upconv1",
+        "upconv2",
+        "conv_hr",
+        "conv_last",
+    }
 
 
 def test_unknown_networks_are_named() -> None:

@@ -17,11 +17,23 @@ from sr_utils.training.distributed import Group, join
 from sr_utils.training.train import read_log
 
 CHANGES = {
-    "num_blocks": 2, "sub_image": 32, "sub_image_step": 16, "hr_patch_size": 16, "batch_size": 4,
-    "total_steps": 20, "warmup_steps": 2, "log_every": 5, "validate_every": 10, "save_every": 10,
-    "precision": "float32", "rgb_permutation": 0.5, "blend": 0.5, "mixup": 0.5, "learning_rate": 2e-4,
+    "num_blocks": 2,
+    "sub_image": 32,
+    "sub_image_step": 16,
+    "hr_patch_size": 16,
+    "batch_size": 4,
+    "total_steps": 20,
+    "warmup_steps": 2,
+    "log_every": 5,
+    "validate_every": 10,
+    "save_every": 10,
+    "precision": "float32",
+    "rgb_permutation": 0.5,
+    "blend": 0.5,
+    "mixup": 0.5,
+    "learning_rate": 2e-4,
     "loss": "charbonnier",
-}  # fmt: skip
+}
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in CHANGES.items()]
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_train import TINY, _assert_equal_runs, _StopError, project, trained  # noqa: F401
+from tiny_runs import TINY, StopError, assert_equal_runs
 
 from sr_utils import checkpoints, images
 from sr_utils.data import sources
@@ -23,13 +23,13 @@ from sr_utils.training.validation import mean_psnr, validation_of, validation_ps
 def _stop_at(step: int) -> Callable[[dict], None]:
     def stop(record: dict) -> None:
         if record["step"] == step:
-            raise _StopError
+            raise StopError
 
     return stop
 
 
 def _stopped(paths: Paths, step: int) -> Path:
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(TINY, paths, _stop_at(step))
     return paths.run(TINY.run_name)
 
@@ -44,9 +44,7 @@ def _remove_states(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("left", ["log, best and last", "best and last", "log and best", "best"])
-def test_a_complete_run_without_its_state_is_left_as_it_is(
-    project: Paths, left: str, capsys  # noqa: F811
-) -> None:  # fmt: skip
+def test_a_complete_run_without_its_state_is_left_as_it_is(project: Paths, left: str, capsys) -> None:
     """Its state was deleted for space, or only some of it was brought home from a rented machine."""
     config = replace(TINY, total_steps=4)  # the best step is the last
     folder = train(config, project)
@@ -60,9 +58,7 @@ def test_a_complete_run_without_its_state_is_left_as_it_is(
     assert "complete; fresh=True (--fresh) trains it again" in capsys.readouterr().out
 
 
-def test_weights_of_an_unfinished_run_without_its_state_are_not_trained_over(
-    project: Paths, capsys  # noqa: F811
-) -> None:  # fmt: skip
+def test_weights_of_an_unfinished_run_without_its_state_are_not_trained_over(project: Paths, capsys) -> None:
     folder = _stopped(project, 8)
     _remove_states(folder)
     before = _content(folder)
@@ -74,7 +70,7 @@ def test_weights_of_an_unfinished_run_without_its_state_are_not_trained_over(
     assert _content(folder) == before
 
 
-def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys) -> None:  # noqa: F811
+def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys) -> None:
     folder = _stopped(project, 8)
     first = _content(folder)
     train(TINY, project, fresh=True)
@@ -82,7 +78,7 @@ def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys
     assert f"moved to {folder / 'replaced-1'}" in told and told.count("moved to") == 1
     assert _content(folder / "replaced-1") == {name: first[name] for name in first if name != ".lock"}
     second = _content(folder / ".")["best.safetensors"]
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
     _remove_states(folder)
     train(TINY, project, fresh=True)
     assert (folder / "replaced-2" / "best.safetensors").read_bytes() == second
@@ -90,28 +86,28 @@ def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys
     assert "moved" not in capsys.readouterr().out.split("msrresnet")[-1]  # nothing was there
 
 
-def test_a_log_alone_is_not_overwritten(project: Paths, trained) -> None:  # noqa: F811
+def test_a_log_alone_is_not_overwritten(project: Paths, trained) -> None:
     folder = train(TINY, project)
     log = (folder / "log.jsonl").read_bytes()
     for path in (*folder.glob("state*"), *folder.glob("*.safetensors")):
         path.unlink()
     train(TINY, project)
     assert (folder / "replaced-1" / "log.jsonl").read_bytes() == log
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
 
 
-def test_there_are_no_weights_without_a_state(project: Paths, trained) -> None:  # noqa: F811
+def test_there_are_no_weights_without_a_state(project: Paths, trained) -> None:
     """A run that is killed after its first validation, long before its first save, goes on."""
     config = replace(TINY, save_every=100)
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(config, project, _stop_at(6))
     seen: list[int] = []
     folder = train(config, project, lambda record: seen.append(record["step"]))
     assert seen[0] == 6  # saved before the validation of step 4
-    _assert_equal_runs(folder, trained(config))
+    assert_equal_runs(folder, trained(config))
 
 
-def test_a_complete_run_without_its_best_weights_makes_them_again(project: Paths) -> None:  # noqa: F811
+def test_a_complete_run_without_its_best_weights_makes_them_again(project: Paths) -> None:
     folder = train(TINY, project)
     last, log = checkpoints.load_checkpoint(folder / "last.safetensors")[0], read_log(folder)
     for damage in ("missing", "damaged"):
@@ -128,9 +124,7 @@ def test_a_complete_run_without_its_best_weights_makes_them_again(project: Paths
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_run_that_trains_is_not_started_twice(
-    project: Paths, trained, fresh: bool  # noqa: F811
-) -> None:  # fmt: skip
+def test_a_run_that_trains_is_not_started_twice(project: Paths, trained, fresh: bool) -> None:
     refused = []
 
     def start_again(record: dict) -> None:
@@ -141,7 +135,7 @@ def test_a_run_that_trains_is_not_started_twice(
 
     folder = train(TINY, project, start_again)
     assert refused == [True] * 6
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
     assert train(TINY, project) == folder  # the lock has ended with the run
 
 
@@ -149,19 +143,19 @@ def _train_for_ever(begun, paths: Paths) -> None:
     train(replace(TINY, total_steps=10**6), paths, lambda record: begun.set())
 
 
-def test_the_lock_ends_with_a_killed_process(project: Paths, start_process) -> None:  # noqa: F811
+def test_the_lock_ends_with_a_killed_process(project: Paths, start_process) -> None:
     config = replace(TINY, total_steps=10**6)
     other = start_process(_train_for_ever, project)
     with pytest.raises(OSError, match="is being trained by another process"):
         train(config, project)
     other.kill()
     other.join()
-    with pytest.raises(_StopError):
-        train(config, project, lambda record: (_ for _ in ()).throw(_StopError))
+    with pytest.raises(StopError):
+        train(config, project, lambda record: (_ for _ in ()).throw(StopError))
 
 
 @pytest.fixture
-def easier(project: Paths, make_photo) -> Paths:  # noqa: F811
+def easier(project: Paths, make_photo) -> Paths:
     """The same project with smooth validation photos, which have a far higher PSNR, under the same names."""
     folder = project.root.parent / "easy"
     for name, size in (("v.png", (24, 32)), ("w.png", (26, 20))):
@@ -174,9 +168,7 @@ def _scores(paths: Paths, name: str = "best") -> dict[str, float]:
     return checkpoints.load_checkpoint(path)[1]["val_psnr_rgb_border4"]
 
 
-def test_the_best_counts_on_the_validation_photos_of_now(
-    project: Paths, easier: Paths, capsys  # noqa: F811
-) -> None:  # fmt: skip
+def test_the_best_counts_on_the_validation_photos_of_now(project: Paths, easier: Paths, capsys) -> None:
     folder = _stopped(easier, 8)
     high = mean_psnr(_scores(easier))
     capsys.readouterr()
@@ -192,9 +184,7 @@ def test_the_best_counts_on_the_validation_photos_of_now(
     assert _scores(project) == again
 
 
-def test_a_later_step_is_kept_that_would_not_beat_the_old_photos(
-    project: Paths, easier: Paths  # noqa: F811
-) -> None:  # fmt: skip
+def test_a_later_step_is_kept_that_would_not_beat_the_old_photos(project: Paths, easier: Paths) -> None:
     """Without its file, so that nothing but the new photos is a mark."""
     folder = _stopped(easier, 8)
     (folder / "best.safetensors").unlink()
@@ -204,8 +194,8 @@ def test_a_later_step_is_kept_that_would_not_beat_the_old_photos(
 
 @pytest.mark.parametrize("state", [True, False])
 def test_a_complete_run_is_measured_again_on_exchanged_photos(
-    project: Paths, easier: Paths, state: bool, capsys  # noqa: F811
-) -> None:  # fmt: skip
+    project: Paths, easier: Paths, state: bool, capsys
+) -> None:
     """So notebook 03 has no KeyError, and notebook 07's rule can be met."""
     folder = train(TINY, project)
     others = replace(easier, val_hr=easier.val_hr.rename(easier.val_hr.with_name("renamed")))
@@ -229,7 +219,7 @@ def test_a_complete_run_is_measured_again_on_exchanged_photos(
     assert _content(folder) == before and "other validation" not in capsys.readouterr().out
 
 
-def test_weights_of_an_older_run_are_trusted_by_their_names(project: Paths, capsys) -> None:  # noqa: F811
+def test_weights_of_an_older_run_are_trusted_by_their_names(project: Paths, capsys) -> None:
     folder = train(TINY, project)
     model, story = checkpoints.load_checkpoint(folder / "best.safetensors")
     story.pop("val_fingerprint")
@@ -243,9 +233,7 @@ def test_weights_of_an_older_run_are_trusted_by_their_names(project: Paths, caps
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "one bit", "missing"])
-def test_a_damaged_state_falls_back_on_the_one_before(
-    project: Paths, trained, damage: str, capsys  # noqa: F811
-) -> None:  # fmt: skip
+def test_a_damaged_state_falls_back_on_the_one_before(project: Paths, trained, damage: str, capsys) -> None:
     folder = _stopped(project, 8)  # states of steps 6 and 3
     state = folder / "state.pt"
     if damage == "missing":  # stopped between the two renames
@@ -263,10 +251,10 @@ def test_a_damaged_state_falls_back_on_the_one_before(
     assert seen[0] == 4 and "goes on from the state before it, of step 3" in told
     assert ("is missing" if damage == "missing" else "damaged training state") in told
     assert (folder / "state.damaged.pt").exists() == (damage != "missing")
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
 
 
-def test_two_damaged_states_are_told_with_a_way_out(project: Paths) -> None:  # noqa: F811
+def test_two_damaged_states_are_told_with_a_way_out(project: Paths) -> None:
     folder = _stopped(project, 8)
     for name in ("state.pt", "state.previous.pt"):
         os.truncate(folder / name, 0)
@@ -278,7 +266,7 @@ def test_two_damaged_states_are_told_with_a_way_out(project: Paths) -> None:  # 
     assert (folder / "replaced-1" / "best.safetensors").exists()
 
 
-def test_a_state_is_kept_beside_the_newest_at_any_time(project: Paths) -> None:  # noqa: F811
+def test_a_state_is_kept_beside_the_newest_at_any_time(project: Paths) -> None:
     folder, pairs = project.run(TINY.run_name), set()
 
     def look(record: dict) -> None:
@@ -294,7 +282,7 @@ def test_a_state_is_kept_beside_the_newest_at_any_time(project: Paths) -> None: 
 
 
 @pytest.mark.parametrize("line", [b'{"step": 4, "lo\n', b"\x00\x00\x00\n", b"[1]\n", b"\xff\xfe\n", b"{}\n"])
-def test_a_damaged_line_inside_the_log_is_named(project: Paths, line: bytes) -> None:  # noqa: F811
+def test_a_damaged_line_inside_the_log_is_named(project: Paths, line: bytes) -> None:
     folder = _stopped(project, 8)
     log = folder / "log.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
@@ -319,7 +307,7 @@ needs_hangup = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows
 
 
 @needs_hangup
-def test_a_closed_terminal_saves_first(project: Paths, trained, handled) -> None:  # noqa: F811
+def test_a_closed_terminal_saves_first(project: Paths, trained, handled) -> None:
     """Terminal and shell both send SIGHUP; here before step 5 ends, and between saves."""
     ended = []
     handled(signal.SIGHUP, lambda *_: ended.append("at once"))
@@ -332,18 +320,18 @@ def test_a_closed_terminal_saves_first(project: Paths, trained, handled) -> None
     with pytest.raises(KeyboardInterrupt):
         train(TINY, project, hang_up)
     assert not ended and read_state(project.run(TINY.run_name))[0]["step"] == 4
-    _assert_equal_runs(train(TINY, project), trained(TINY))
+    assert_equal_runs(train(TINY, project), trained(TINY))
 
 
 @needs_hangup
-def test_nohup_stays_in_force(project: Paths, handled) -> None:  # noqa: F811
+def test_nohup_stays_in_force(project: Paths, handled) -> None:
     handled(signal.SIGHUP, signal.SIG_IGN)
     train(TINY, project, lambda record: os.kill(os.getpid(), signal.SIGHUP))
     assert read_log(project.run(TINY.run_name))[-1]["step"] == 12
 
 
 @needs_hangup
-def test_ctrl_c_counts_where_a_shell_left_it_ignored(project: Paths, handled) -> None:  # noqa: F811
+def test_ctrl_c_counts_where_a_shell_left_it_ignored(project: Paths, handled) -> None:
     """As for a background job of a script; the second one does not wait for the end of a step either."""
     handled(signal.SIGINT, signal.SIG_IGN)
 
@@ -368,7 +356,7 @@ class _Broken:
     flush = write
 
 
-def test_output_that_ended_loses_no_step(project: Paths, monkeypatch) -> None:  # noqa: F811
+def test_output_that_ended_loses_no_step(project: Paths, monkeypatch) -> None:
     """`… | tee log`, where Ctrl-C ends tee first; a closed terminal is another OSError."""
 
     def break_and_interrupt(record: dict) -> None:
@@ -383,8 +371,8 @@ def test_output_that_ended_loses_no_step(project: Paths, monkeypatch) -> None:  
 
 @pytest.mark.parametrize("save_every", [8, 100])
 def test_a_validation_photo_that_cannot_be_read_loses_no_saved_step(
-    project: Paths, trained, save_every: int  # noqa: F811
-) -> None:  # fmt: skip
+    project: Paths, trained, save_every: int
+) -> None:
     """The save that is due at the same step comes first, and the record that is owed is made up for."""
     config = replace(TINY, save_every=save_every, validate_every=8)
     photo = project.val_hr / "v.png"
@@ -404,4 +392,4 @@ def test_a_validation_photo_that_cannot_be_read_loses_no_saved_step(
     told: list[dict] = []
     train(config, project, told.append)
     assert [record["step"] for record in told] == [8, 10, 12] and "val_psnr_ema" in told[0]
-    _assert_equal_runs(folder, trained(config))
+    assert_equal_runs(folder, trained(config))

@@ -3,13 +3,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_runs import TINY, StopError, assert_equal, assert_equal_runs, story_of
 
 from sr_utils import checkpoints, images, metrics
 from sr_utils.config import FULL, PROFILES, Config
@@ -21,72 +21,6 @@ from sr_utils.training import train as training
 from sr_utils.training.recipe import learning_rate_at
 from sr_utils.training.run import PATIENCE
 from sr_utils.training.train import read_log, train
-
-TINY = replace(
-    PROFILES["demo"], num_blocks=1, sub_image=32, sub_image_step=16, hr_patch_size=16, batch_size=2,
-    total_steps=12, warmup_steps=2, log_every=2, validate_every=4, save_every=3, precision="float32",
-    blend=0.5, mixup=0.5, ema_decay=0.8, optimizer="adam",
-)  # fmt: skip
-
-
-@pytest.fixture
-def project(tmp_path: Path, photo_folder, make_photo) -> Paths:
-    """A project with a store of two photos and two validation photos of its own."""
-    paths = Paths(tmp_path / "project", val_hr=photo_folder("val", {"v.png": (24, 32), "w.png": (26, 20)}))
-    pairs = [(name, make_photo(48, 48, seed), None) for seed, name in enumerate(("a", "b"), 5)]
-    build_store(pairs, paths.store("demo"), sub_image=32, step=16)
-    return paths
-
-
-@pytest.fixture
-def trained(project: Paths) -> Callable[..., Path]:
-    """trained(config): the folder of an uninterrupted run in a project of its own, with the same data."""
-
-    def run(config: Config) -> Path:
-        root = project.root.with_name("uninterrupted")
-        root.mkdir(exist_ok=True)
-        if not (root / "data").exists():
-            (root / "data").symlink_to(project.root / "data")
-        return train(config, replace(project, root=root))
-
-    return run
-
-
-def _story(folder: Path) -> list[dict]:
-    """The log without its clock."""
-    records = read_log(folder)
-    assert all(record.pop("seconds") >= 0 for record in records)
-    return records
-
-
-def _assert_equal_runs(one: Path, other: Path) -> None:
-    """Log, trained and averaged weights, Adam's moments and the best network, bit for bit."""
-    assert _story(one) == _story(other)
-    ours, theirs = (checkpoints.load_state(folder / "state.pt") for folder in (one, other))
-    ours.pop("seconds"), theirs.pop("seconds")
-    _assert_equal(ours, theirs, "state")
-    for name in ("best", "last"):
-        models, stories = zip(
-            *(checkpoints.load_checkpoint(folder / f"{name}.safetensors") for folder in (one, other)),
-            strict=True,
-        )
-        _assert_equal(*(dict(model.state_dict()) for model in models), name)
-        assert stories[0].pop("training_seconds") > 0 < stories[1].pop("training_seconds")
-        assert stories[0] == stories[1]
-
-
-def _assert_equal(one: object, other: object, where: str) -> None:
-    assert type(one) is type(other), where
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for name in one:
-            _assert_equal(one[name], other[name], f"{where}.{name}")
-    elif isinstance(one, list):
-        _assert_equal(dict(enumerate(one)), dict(enumerate(other)), where)
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
-    else:
-        assert one == other, where
 
 
 @pytest.mark.parametrize(
@@ -138,10 +72,23 @@ def test_overfits_one_tiny_pair(tmp_path: Path, photo_folder, make_photo) -> Non
     images.write_image(paths.val_hr / "unused.png", hr)  # the very pair that is trained on
     build_store([("a", hr, None)], paths.store("demo"), sub_image=32, step=32)
     config = replace(
-        TINY, sub_image_step=32, num_blocks=2, hr_patch_size=32, flip=False, rotate=False,
-        challenge=False, rgb_permutation=0, blend=0, mixup=0,
-        batch_size=1, total_steps=150, warmup_steps=10, validate_every=150, save_every=150, log_every=25,
-    )  # fmt: skip
+        TINY,
+        sub_image_step=32,
+        num_blocks=2,
+        hr_patch_size=32,
+        flip=False,
+        rotate=False,
+        challenge=False,
+        rgb_permutation=0,
+        blend=0,
+        mixup=0,
+        batch_size=1,
+        total_steps=150,
+        warmup_steps=10,
+        validate_every=150,
+        save_every=150,
+        log_every=25,
+    )
     log = read_log(train(config, paths))
     bicubic = images.resize_bicubic(images.resize_bicubic(hr, 0.25), 4)
     assert log[-1]["val_psnr_trained"] > metrics.psnr(bicubic, hr, border=4) + 3
@@ -158,7 +105,7 @@ def test_a_run_writes_its_story_and_repeats_bit_for_bit(project: Paths, trained)
     for record in told:
         assert record["learning_rate"] == learning_rate_at(TINY, record["step"] - 1)
         assert 0 < record["loss"] < 1 and record["skipped_steps"] == 0
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
     left = {path.name for path in folder.iterdir()} - {".lock"}
     assert left == {"best.safetensors", "last.safetensors", "log.jsonl", "state.pt", "state.previous.pt"}
 
@@ -201,11 +148,7 @@ def test_ema_is_the_average_and_leaves_the_trained_weights_alone(project: Paths)
     for name, value in average.items():
         torch.testing.assert_close(states[-1]["ema"][f"module.{name}"], value, rtol=1e-5, atol=1e-7)
     without = checkpoints.load_state(train(replace(config, ema_decay=0), project) / "state.pt")
-    _assert_equal(dict(without["model"]), dict(states[-1]["model"]), "model")
-
-
-class _StopError(Exception):
-    """What ends a run in the middle."""
+    assert_equal(dict(without["model"]), dict(states[-1]["model"]), "model")
 
 
 @pytest.mark.parametrize(("stop", "first"), [(2, 2), (4, 4), (6, 8), (8, 8), (10, 10)])
@@ -214,14 +157,14 @@ def test_resuming_after_an_error_equals_the_uninterrupted_run(
 ) -> None:
     def fail(record: dict) -> None:
         if record["step"] == stop:
-            raise _StopError
+            raise StopError
 
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(TINY, project, fail)
     seen: list[int] = []
     folder = train(TINY, project, lambda record: seen.append(record["step"]))
     assert seen[0] == first  # after the last save, at step 3, 6 or 9
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_end_of_a_step(project: Paths) -> None:
@@ -258,7 +201,7 @@ def test_ctrl_c_saves_after_the_step_and_resuming_is_exact(
     assert signal.getsignal(signal.SIGINT) is before
     assert f"Stopped and saved after step {stop}" in capsys.readouterr().out
     assert checkpoints.load_state(project.run(TINY.run_name) / "state.pt")["step"] == stop
-    _assert_equal_runs(train(TINY, project), trained(TINY))
+    assert_equal_runs(train(TINY, project), trained(TINY))
 
 
 KILLS = 20 if os.environ.get("SR_SOAK") else 3  # `make soak`
@@ -285,20 +228,20 @@ def test_killed_runs_resume_bit_for_bit(project: Paths, trained, start_process) 
         if (folder / "state.pt").exists():
             steps.append(checkpoints.load_state(folder / "state.pt")["step"])
     assert steps == sorted(steps)
-    _assert_equal_runs(train(LONGER, project), whole)
+    assert_equal_runs(train(LONGER, project), whole)
 
 
 def test_half_a_log_line_of_a_killed_run_is_passed_over(project: Paths, trained) -> None:
     def fail(record: dict) -> None:
         if record["step"] == 8:
-            raise _StopError
+            raise StopError
 
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(TINY, project, fail)
     log = project.run(TINY.run_name) / "log.jsonl"
     log.write_text(log.read_text(encoding="utf-8") + '{"step": 9, "lo', encoding="utf-8")
     assert [record["step"] for record in read_log(log.parent)] == [2, 4, 6, 8]
-    _assert_equal_runs(train(TINY, project), trained(TINY))
+    assert_equal_runs(train(TINY, project), trained(TINY))
 
 
 def test_a_blank_validation_photo_does_not_decide(project: Paths, trained, photo_folder) -> None:
@@ -307,7 +250,7 @@ def test_a_blank_validation_photo_does_not_decide(project: Paths, trained, photo
     folder = train(TINY, project)
     _, story = checkpoints.load_checkpoint(folder / "best.safetensors")
     assert list(story["val_psnr_rgb_border4"]) == ["v", "w"]
-    _assert_equal_runs(folder, whole)
+    assert_equal_runs(folder, whole)
 
 
 def _spoil(monkeypatch, bad_steps: set[int]) -> None:
@@ -355,11 +298,11 @@ def test_muon_resumes_bit_for_bit(project: Paths, trained) -> None:
 
     def fail(record: dict) -> None:
         if record["step"] == 8:
-            raise _StopError
+            raise StopError
 
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(config, project, fail)
-    _assert_equal_runs(train(config, project), trained(config))
+    assert_equal_runs(train(config, project), trained(config))
 
 
 def test_initial_weights_are_taken_over_and_told(project: Paths) -> None:
@@ -462,4 +405,4 @@ def test_the_seed_decides_and_the_global_generator_is_left_alone(project: Paths)
     first = train(replace(TINY, total_steps=2), project)
     assert torch.equal(torch.rand(3), expected)
     other = train(replace(TINY, total_steps=2, seed=1), project)
-    assert first != other and _story(first) != _story(other)
+    assert first != other and story_of(first) != story_of(other)

@@ -73,8 +73,11 @@ def test_another_image_keeps_the_methods_that_it_has(images):
 def test_an_equal_image_is_called_identical(images):
     images["first"]["copy"] = images["first"]["HR"].copy()
     assert compare(images).view.pair["right"] | {"data": b""} == {
-        "method": "copy", "psnr": "identical", "ssim": pytest.approx(1), "data": b""
-    }  # fmt: skip
+        "method": "copy",
+        "psnr": "identical",
+        "ssim": pytest.approx(1),
+        "data": b"",
+    }
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_an_equal_image_is_called_identical(images):
         ({"a": _noise(), "b": _noise()}, {"left": "a", "right": "c"}, "x: expected right .* got 'c'"),
         ({"bicubic": _noise(16, 16), "HR": _noise(16, 16)}, {}, "x: SSIM needs .* border 4, got 16×16"),
     ],
-)  # fmt: skip
+)
 def test_wrong_input_is_named(methods, options, message):
     with pytest.raises(ValueError, match=message.replace("[]", r"\[\]")):
         compare({"x": methods}, **options)
