@@ -11,6 +11,7 @@ from sr_utils.config import BORDER, SCALE
 from sr_utils.images import resize_bicubic
 
 Channel = Literal["rgb", "y"]
+TRUTH = "HR"  # the name of the true image among methods
 
 
 def luma(image: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ class Evaluate(Command, Foreign):
     def run(self) -> None:
         """Measure all, print the table."""
         from sr_utils.experiments import evaluation
-        from sr_utils.images import write_atomic
+        from sr_utils.files import write_atomic
 
         networks = {name: self.load(path) for name, path in _labels(self.weights).items()}
         table = evaluation.rank(networks, self._pairs())

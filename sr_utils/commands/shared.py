@@ -25,7 +25,7 @@ Switch = FlagCreatePairsOff[bool]
 
 
 @dataclass(kw_only=True)
-class Command:
+class Command(ABC):
     """The arguments of every command."""
 
     root: Folder = None
@@ -42,9 +42,9 @@ class Command:
         """The project's folders."""
         return Paths.find(self.root)
 
+    @abstractmethod
     def run(self) -> None:
         """Do it; what a user can mend raises ValueError, OSError, …, told in one line."""
-        raise NotImplementedError
 
 
 @dataclass(kw_only=True)

@@ -13,8 +13,7 @@ from sr_utils import images
 from sr_utils.config import SCALE
 from sr_utils.data import sources
 from sr_utils.enlarging.infer import enlarge_with
-from sr_utils.metrics import column, evaluate, summarize
-from sr_utils.views.compare import TRUTH
+from sr_utils.metrics import TRUTH, column, evaluate, summarize
 
 
 def rank(networks: Mapping[str, nn.Module], pairs: Sequence[sources.Pair]) -> pd.DataFrame:

@@ -23,11 +23,10 @@ from PIL import Image
 from sr_utils.config import BORDER, SCALE
 from sr_utils.files import write_atomic
 from sr_utils.images import encode_png
-from sr_utils.metrics import psnr, ssim
+from sr_utils.metrics import TRUTH, psnr, ssim
 
 Images = Mapping[str, Mapping[str, np.ndarray]]
 
-TRUTH = "HR"
 LOSSLESS_LIMIT = 3_000_000  # characters of a page's images
 SCRIPT, STYLE, PAGE = (Path(__file__).with_suffix(suffix) for suffix in (".js", ".css", ".html"))
 HINT = "No slider here? Run this cell; report/compare.html shows the same without a kernel."

@@ -10,6 +10,8 @@ from sr_utils.views.figures import INK, PAGE_WIDTH, color, new_figure
 
 FILLS = {"conv": "#D9E6F2", "block": "#D9E6F2", "cascade": "#D9E6F2", "R": "#D9E6F2", "1×1": "#F7E3C3"}
 STRIDE = 1.35  # from box to box, in widths of a box
+MSRRESNET = "LR conv block|1 … block|20 conv|↑2 conv|↑2 conv conv SR"
+CARN = "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR"
 TITLE_HEIGHT = 1.5  # above the middle of its boxes
 
 

@@ -35,6 +35,10 @@ def edit_records(folder, change: Callable, only: str = "") -> None:
     (folder / "manifest.jsonl").write_text(text, encoding="utf-8")
 
 
+def append(path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
 def edit_story(folder, network=None, without=(), **changes) -> None:
     model, story = load_checkpoint(folder / "checkpoint.safetensors")
     kept = {name: value for name, value in (story | changes).items() if name not in without}

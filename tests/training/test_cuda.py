@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_train import TINY, project  # noqa: F401
+from tiny_runs import TINY
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sr_utils import checkpoints, images
@@ -53,7 +53,7 @@ def _gpu() -> None:
 
 @pytest.mark.cuda
 @pytest.mark.usefixtures("_gpu")
-def test_a_step_on_the_gpu_has_the_loss_of_the_cpu(project, monkeypatch) -> None:  # noqa: F811
+def test_a_step_on_the_gpu_has_the_loss_of_the_cpu(project, monkeypatch) -> None:
     config = replace(TINY, total_steps=1, log_every=1)
     on_gpu = read_log(train(config, project, fresh=True))[0]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -66,7 +66,7 @@ def test_a_step_on_the_gpu_has_the_loss_of_the_cpu(project, monkeypatch) -> None
 @pytest.mark.usefixtures("_gpu")
 @pytest.mark.parametrize("precision", ["float32", "bf16", "fp16"])
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_a_gpu_run_trains_and_resumes(project, precision: str, optimizer: str) -> None:  # noqa: F811
+def test_a_gpu_run_trains_and_resumes(project, precision: str, optimizer: str) -> None:
     config = replace(TINY, precision=precision, optimizer=optimizer, total_steps=30, save_every=10)
 
     def stop(record: dict) -> None:

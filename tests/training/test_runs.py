@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_train import TINY, _assert_equal_runs, _StopError, project, trained  # noqa: F401
+from tiny_runs import TINY, StopError, assert_equal_runs
 
 from sr_utils import checkpoints, images
 from sr_utils.data import sources
@@ -23,13 +23,13 @@ from sr_utils.training.validation import mean_psnr, validation_of, validation_ps
 def _stop_at(step: int) -> Callable[[dict], None]:
     def stop(record: dict) -> None:
         if record["step"] == step:
-            raise _StopError
+            raise StopError
 
     return stop
 
 
 def _stopped(paths: Paths, step: int) -> Path:
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(TINY, paths, _stop_at(step))
     return paths.run(TINY.run_name)
 
@@ -77,7 +77,7 @@ def test_weights_of_an_unfinished_run_without_its_state_are_not_trained_over(
     assert _content(folder) == before
 
 
-def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys) -> None:  # noqa: F811
+def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys) -> None:
     folder = _stopped(project, 8)
     first = _content(folder)
     train(TINY, project, fresh=True)
@@ -85,7 +85,7 @@ def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys
     assert f"moved to {folder / 'replaced-1'}" in told and told.count("moved to") == 1
     assert _content(folder / "replaced-1") == {name: first[name] for name in first if name != ".lock"}
     second = _content(folder / ".")["best.safetensors"]
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
     _remove_states(folder)
     train(TINY, project, fresh=True)
     assert (folder / "replaced-2" / "best.safetensors").read_bytes() == second
@@ -94,28 +94,28 @@ def test_a_fresh_start_moves_what_is_there_aside(project: Paths, trained, capsys
     assert "moved" not in capsys.readouterr().out  # nothing was there
 
 
-def test_a_log_alone_is_not_overwritten(project: Paths, trained) -> None:  # noqa: F811
+def test_a_log_alone_is_not_overwritten(project: Paths, trained) -> None:
     folder = train(TINY, project)
     log = (folder / "log.jsonl").read_bytes()
     for path in (*folder.glob("state*"), *folder.glob("*.safetensors")):
         path.unlink()
     train(TINY, project)
     assert (folder / "replaced-1" / "log.jsonl").read_bytes() == log
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
 
 
-def test_there_are_no_weights_without_a_state(project: Paths, trained) -> None:  # noqa: F811
+def test_there_are_no_weights_without_a_state(project: Paths, trained) -> None:
     """A run that is killed after its first validation, long before its first save, goes on."""
     config = replace(TINY, save_every=100)
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(config, project, _stop_at(6))
     seen: list[int] = []
     folder = train(config, project, lambda record: seen.append(record["step"]))
     assert seen[0] == 6  # saved before the validation of step 4
-    _assert_equal_runs(folder, trained(config))
+    assert_equal_runs(folder, trained(config))
 
 
-def test_a_complete_run_without_its_best_weights_makes_them_again(project: Paths) -> None:  # noqa: F811
+def test_a_complete_run_without_its_best_weights_makes_them_again(project: Paths) -> None:
     folder = train(TINY, project)
     last, log = checkpoints.load_checkpoint(folder / "last.safetensors")[0], read_log(folder)
     for damage in ("missing", "damaged"):
@@ -147,7 +147,7 @@ def test_a_run_that_trains_is_not_started_twice(
 
     folder = train(TINY, project, start_again)
     assert refused == [True] * 6
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
     assert train(TINY, project) == folder  # the lock has ended with the run
 
 
@@ -155,19 +155,19 @@ def _train_for_ever(begun, paths: Paths) -> None:
     train(replace(TINY, total_steps=10**6), paths, lambda record: begun.set())
 
 
-def test_the_lock_ends_with_a_killed_process(project: Paths, start_process) -> None:  # noqa: F811
+def test_the_lock_ends_with_a_killed_process(project: Paths, start_process) -> None:
     config = replace(TINY, total_steps=10**6)
     other = start_process(_train_for_ever, project)
     with pytest.raises(OSError, match="is being trained by another process"):
         train(config, project)
     other.kill()
     other.join()
-    with pytest.raises(_StopError):
-        train(config, project, lambda record: (_ for _ in ()).throw(_StopError))
+    with pytest.raises(StopError):
+        train(config, project, lambda record: (_ for _ in ()).throw(StopError))
 
 
 @pytest.fixture
-def easier(project: Paths, make_photo) -> Paths:  # noqa: F811
+def easier(project: Paths, make_photo) -> Paths:
     """The same project with smooth validation photos, which have a far higher PSNR, under the same names."""
     folder = project.root.parent / "easy"
     for name, size in (("v.png", (24, 32)), ("w.png", (26, 20))):
@@ -241,7 +241,7 @@ def test_a_complete_run_is_measured_again_on_exchanged_photos(
     assert _content(folder) == before and "other validation" not in capsys.readouterr().out
 
 
-def test_weights_of_an_older_run_are_trusted_by_their_names(project: Paths, capsys) -> None:  # noqa: F811
+def test_weights_of_an_older_run_are_trusted_by_their_names(project: Paths, capsys) -> None:
     folder = train(TINY, project)
     model, story = checkpoints.load_checkpoint(folder / "best.safetensors")
     story.pop("val_fingerprint")
@@ -278,10 +278,10 @@ def test_a_damaged_state_falls_back_on_the_one_before(
     assert seen[0] == 4 and "goes on from the state before it, of step 3" in told
     assert ("is missing" if damage == "missing" else "damaged training state") in told
     assert (folder / "state.damaged.pt").exists() == (damage != "missing")
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
 
 
-def test_two_damaged_states_are_told_with_a_way_out(project: Paths) -> None:  # noqa: F811
+def test_two_damaged_states_are_told_with_a_way_out(project: Paths) -> None:
     folder = _stopped(project, 8)
     for name in ("state.pt", "state.previous.pt"):
         os.truncate(folder / name, 0)
@@ -293,7 +293,7 @@ def test_two_damaged_states_are_told_with_a_way_out(project: Paths) -> None:  # 
     assert (folder / "replaced-1" / "best.safetensors").exists()
 
 
-def test_a_state_is_kept_beside_the_newest_at_any_time(project: Paths) -> None:  # noqa: F811
+def test_a_state_is_kept_beside_the_newest_at_any_time(project: Paths) -> None:
     folder, pairs = project.run(TINY.run_name), set()
 
     def look(record: dict) -> None:
@@ -309,7 +309,7 @@ def test_a_state_is_kept_beside_the_newest_at_any_time(project: Paths) -> None: 
 
 
 @pytest.mark.parametrize("line", [b'{"step": 4, "lo\n', b"\x00\x00\x00\n", b"[1]\n", b"\xff\xfe\n", b"{}\n"])
-def test_a_damaged_line_inside_the_log_is_named(project: Paths, line: bytes) -> None:  # noqa: F811
+def test_a_damaged_line_inside_the_log_is_named(project: Paths, line: bytes) -> None:
     folder = _stopped(project, 8)
     log = folder / "log.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
@@ -334,7 +334,7 @@ needs_hangup = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows
 
 
 @needs_hangup
-def test_a_closed_terminal_saves_first(project: Paths, trained, handled) -> None:  # noqa: F811
+def test_a_closed_terminal_saves_first(project: Paths, trained, handled) -> None:
     """Terminal and shell both send SIGHUP; here before step 5 ends, and between saves."""
     ended = []
     handled(signal.SIGHUP, lambda *_: ended.append("at once"))
@@ -347,18 +347,18 @@ def test_a_closed_terminal_saves_first(project: Paths, trained, handled) -> None
     with pytest.raises(KeyboardInterrupt):
         train(TINY, project, hang_up)
     assert not ended and read_state(project.run(TINY.run_name))[0]["step"] == 4
-    _assert_equal_runs(train(TINY, project), trained(TINY))
+    assert_equal_runs(train(TINY, project), trained(TINY))
 
 
 @needs_hangup
-def test_nohup_stays_in_force(project: Paths, handled) -> None:  # noqa: F811
+def test_nohup_stays_in_force(project: Paths, handled) -> None:
     handled(signal.SIGHUP, signal.SIG_IGN)
     train(TINY, project, lambda record: os.kill(os.getpid(), signal.SIGHUP))
     assert read_log(project.run(TINY.run_name))[-1]["step"] == 12
 
 
 @needs_hangup
-def test_ctrl_c_counts_where_a_shell_left_it_ignored(project: Paths, handled) -> None:  # noqa: F811
+def test_ctrl_c_counts_where_a_shell_left_it_ignored(project: Paths, handled) -> None:
     """As for a background job of a script; the second one does not wait for the end of a step either."""
     handled(signal.SIGINT, signal.SIG_IGN)
 
@@ -383,7 +383,7 @@ class _Broken:
     flush = write
 
 
-def test_output_that_ended_loses_no_step(project: Paths, monkeypatch) -> None:  # noqa: F811
+def test_output_that_ended_loses_no_step(project: Paths, monkeypatch) -> None:
     """`… | tee log`, where Ctrl-C ends tee first; a closed terminal is another OSError."""
 
     def break_and_interrupt(record: dict) -> None:
@@ -421,4 +421,4 @@ def test_a_validation_photo_that_cannot_be_read_loses_no_saved_step(
     told: list[dict] = []
     train(config, project, told.append)
     assert [record["step"] for record in told] == [8, 10, 12] and "val_psnr_ema" in told[0]
-    _assert_equal_runs(folder, trained(config))
+    assert_equal_runs(folder, trained(config))

@@ -3,13 +3,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_runs import TINY, StopError, assert_equal, assert_equal_runs, story_of
 
 from sr_utils import checkpoints, images, metrics
 from sr_utils.config import FULL, PROFILES, Config
@@ -184,7 +184,7 @@ def test_a_run_writes_its_story_and_repeats_bit_for_bit(project: Paths, trained)
     for record in told:
         assert record["learning_rate"] == learning_rate_at(TINY, record["step"] - 1)
         assert 0 < record["loss"] < 1 and record["skipped_steps"] == 0
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
     left = {path.name for path in folder.iterdir()} - {".lock"}
     assert left == {
         "best.safetensors",
@@ -234,11 +234,7 @@ def test_ema_is_the_average_and_leaves_the_trained_weights_alone(project: Paths)
     for name, value in average.items():
         torch.testing.assert_close(states[-1]["ema"][f"module.{name}"], value, rtol=1e-5, atol=1e-7)
     without = checkpoints.load_state(train(replace(config, ema_decay=0), project) / "state.pt")
-    _assert_equal(dict(without["model"]), dict(states[-1]["model"]), "model")
-
-
-class _StopError(Exception):
-    """What ends a run in the middle."""
+    assert_equal(dict(without["model"]), dict(states[-1]["model"]), "model")
 
 
 @pytest.mark.parametrize(("stop", "first"), [(2, 2), (4, 4), (6, 8), (8, 8), (10, 10)])
@@ -247,14 +243,14 @@ def test_resuming_after_an_error_equals_the_uninterrupted_run(
 ) -> None:
     def fail(record: dict) -> None:
         if record["step"] == stop:
-            raise _StopError
+            raise StopError
 
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(TINY, project, fail)
     seen: list[int] = []
     folder = train(TINY, project, lambda record: seen.append(record["step"]))
     assert seen[0] == first  # after the last save, at step 3, 6 or 9
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_end_of_a_step(project: Paths) -> None:
@@ -291,7 +287,7 @@ def test_ctrl_c_saves_after_the_step_and_resuming_is_exact(
     assert signal.getsignal(signal.SIGINT) is before
     assert f"Stopped and saved after step {stop}" in capsys.readouterr().out
     assert checkpoints.load_state(project.run(TINY.run_name) / "state.pt")["step"] == stop
-    _assert_equal_runs(train(TINY, project), trained(TINY))
+    assert_equal_runs(train(TINY, project), trained(TINY))
 
 
 KILLS = 20 if os.environ.get("SR_SOAK") else 3  # `make soak`
@@ -318,20 +314,20 @@ def test_killed_runs_resume_bit_for_bit(project: Paths, trained, start_process) 
         if (folder / "state.pt").exists():
             steps.append(checkpoints.load_state(folder / "state.pt")["step"])
     assert steps == sorted(steps)
-    _assert_equal_runs(train(LONGER, project), whole)
+    assert_equal_runs(train(LONGER, project), whole)
 
 
 def test_half_a_log_line_of_a_killed_run_is_passed_over(project: Paths, trained) -> None:
     def fail(record: dict) -> None:
         if record["step"] == 8:
-            raise _StopError
+            raise StopError
 
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(TINY, project, fail)
     log = project.run(TINY.run_name) / "log.jsonl"
     log.write_text(log.read_text(encoding="utf-8") + '{"step": 9, "lo', encoding="utf-8")
     assert [record["step"] for record in read_log(log.parent)] == [2, 4, 6, 8]
-    _assert_equal_runs(train(TINY, project), trained(TINY))
+    assert_equal_runs(train(TINY, project), trained(TINY))
 
 
 def test_a_blank_validation_photo_does_not_decide(project: Paths, trained, photo_folder) -> None:
@@ -340,7 +336,7 @@ def test_a_blank_validation_photo_does_not_decide(project: Paths, trained, photo
     folder = train(TINY, project)
     _, story = checkpoints.load_checkpoint(folder / "best.safetensors")
     assert list(story["val_psnr_rgb_border4"]) == ["v", "w"]
-    _assert_equal_runs(folder, whole)
+    assert_equal_runs(folder, whole)
 
 
 def _spoil(monkeypatch, bad_steps: set[int]) -> None:
@@ -402,11 +398,11 @@ def test_muon_resumes_bit_for_bit(project: Paths, trained) -> None:
 
     def fail(record: dict) -> None:
         if record["step"] == 8:
-            raise _StopError
+            raise StopError
 
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(config, project, fail)
-    _assert_equal_runs(train(config, project), trained(config))
+    assert_equal_runs(train(config, project), trained(config))
 
 
 def test_initial_weights_are_taken_over_and_told(project: Paths) -> None:
@@ -509,4 +505,4 @@ def test_the_seed_decides_and_the_global_generator_is_left_alone(project: Paths)
     first = train(replace(TINY, total_steps=2), project)
     assert torch.equal(torch.rand(3), expected)
     other = train(replace(TINY, total_steps=2, seed=1), project)
-    assert first != other and _story(first) != _story(other)
+    assert first != other and story_of(first) != story_of(other)
