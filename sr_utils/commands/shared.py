@@ -2,6 +2,7 @@
 
 import io
 import os
+from abc import ABC, abstractmethod
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path

@@ -18,9 +18,9 @@ TITLE_HEIGHT = 1.5  # above the middle of its boxes
 def draw_architectures() -> Figure:
     """MSRResNet and CARN: whole networks, and what their boxes hold."""
     chains = {
-        "MSRResNet-20: residual blocks, added to the bilinear ×4 image": "LR conv block|1 … block|20 conv|↑2 conv|↑2 conv conv SR",
+        "MSRResNet-20: residual blocks, added to the bilinear ×4 image": MSRRESNET,
         "one block, without batch norm": "in conv ReLU conv + out",
-        "CARN: every 1×1 convolution sees the entry and all cascades before it (global)": "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR",
+        "CARN: every 1×1 convolution sees the entry and all cascades before it (global)": CARN,
         "one cascade (local); R: conv – ReLU – conv, plus its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
     }
     figure, grid = new_figure(PAGE_WIDTH, 3.5, 4, 1)

@@ -426,9 +426,7 @@ TOLERATED = {
     "A4 of another unit": page_with(MediaBox=(0, 0, 297.65, 420.95), UserUnit=2),
     "two pages": pdf_with(lambda w: w.add_blank_page(595.3, 841.9)),
     "numbers between commas and full stops": told("Parameters: {parameters}, PSNR: {mean} dB."),
-    "half a line in the records": lambda f: (
-        (f / "manifest.jsonl").open("a", encoding="utf-8").write('\n{"image": "te\n')
-    ),
+    "half a line in the records": lambda f: append(f / "manifest.jsonl", '\n{"image": "te\n'),
     "an empty folder": lambda f: (f / "more").mkdir(),
     "a notebook's outputs and parameters": lambda f: run_notebook(f / "source/notebooks/03_train.ipynb"),
     "line endings of Windows": in_source(

@@ -44,11 +44,7 @@ def _remove_states(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("left", ["log, best and last", "best and last", "log and best", "best"])
-def test_a_complete_run_without_its_state_is_left_as_it_is(
-    project: Paths,
-    left: str,
-    capsys,  # noqa: F811
-) -> None:
+def test_a_complete_run_without_its_state_is_left_as_it_is(project: Paths, left: str, capsys) -> None:
     """Its state was deleted for space, or only some of it was brought home from a rented machine."""
     config = replace(TINY, total_steps=4)  # the best step is the last
     folder = train(config, project)
@@ -62,10 +58,7 @@ def test_a_complete_run_without_its_state_is_left_as_it_is(
     assert "complete; fresh=True (--fresh) trains it again" in capsys.readouterr().out
 
 
-def test_weights_of_an_unfinished_run_without_its_state_are_not_trained_over(
-    project: Paths,
-    capsys,  # noqa: F811
-) -> None:
+def test_weights_of_an_unfinished_run_without_its_state_are_not_trained_over(project: Paths, capsys) -> None:
     folder = _stopped(project, 8)
     _remove_states(folder)
     before = _content(folder)
@@ -132,11 +125,7 @@ def test_a_complete_run_without_its_best_weights_makes_them_again(project: Paths
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_run_that_trains_is_not_started_twice(
-    project: Paths,
-    trained,
-    fresh: bool,  # noqa: F811
-) -> None:
+def test_a_run_that_trains_is_not_started_twice(project: Paths, trained, fresh: bool) -> None:
     refused = []
 
     def start_again(record: dict) -> None:
@@ -180,11 +169,7 @@ def _scores(paths: Paths, name: str = "best") -> dict[str, float]:
     return checkpoints.load_checkpoint(path)[1]["val_psnr_rgb_border4"]
 
 
-def test_the_best_counts_on_the_validation_photos_of_now(
-    project: Paths,
-    easier: Paths,
-    capsys,  # noqa: F811
-) -> None:
+def test_the_best_counts_on_the_validation_photos_of_now(project: Paths, easier: Paths, capsys) -> None:
     folder = _stopped(easier, 8)
     high = mean_psnr(_scores(easier))
     capsys.readouterr()
@@ -200,10 +185,7 @@ def test_the_best_counts_on_the_validation_photos_of_now(
     assert _scores(project) == again
 
 
-def test_a_later_step_is_kept_that_would_not_beat_the_old_photos(
-    project: Paths,
-    easier: Paths,  # noqa: F811
-) -> None:
+def test_a_later_step_is_kept_that_would_not_beat_the_old_photos(project: Paths, easier: Paths) -> None:
     """Without its file, so that nothing but the new photos is a mark."""
     folder = _stopped(easier, 8)
     (folder / "best.safetensors").unlink()
@@ -213,10 +195,7 @@ def test_a_later_step_is_kept_that_would_not_beat_the_old_photos(
 
 @pytest.mark.parametrize("state", [True, False])
 def test_a_complete_run_is_measured_again_on_exchanged_photos(
-    project: Paths,
-    easier: Paths,
-    state: bool,
-    capsys,  # noqa: F811
+    project: Paths, easier: Paths, state: bool, capsys
 ) -> None:
     """So notebook 03 has no KeyError, and notebook 07's rule can be met."""
     folder = train(TINY, project)
@@ -255,12 +234,7 @@ def test_weights_of_an_older_run_are_trusted_by_their_names(project: Paths, caps
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "one bit", "missing"])
-def test_a_damaged_state_falls_back_on_the_one_before(
-    project: Paths,
-    trained,
-    damage: str,
-    capsys,  # noqa: F811
-) -> None:
+def test_a_damaged_state_falls_back_on_the_one_before(project: Paths, trained, damage: str, capsys) -> None:
     folder = _stopped(project, 8)  # states of steps 6 and 3
     state = folder / "state.pt"
     if damage == "missing":  # stopped between the two renames
@@ -398,9 +372,7 @@ def test_output_that_ended_loses_no_step(project: Paths, monkeypatch) -> None:
 
 @pytest.mark.parametrize("save_every", [8, 100])
 def test_a_validation_photo_that_cannot_be_read_loses_no_saved_step(
-    project: Paths,
-    trained,
-    save_every: int,  # noqa: F811
+    project: Paths, trained, save_every: int
 ) -> None:
     """The save that is due at the same step comes first, and the record that is owed is made up for."""
     config = replace(TINY, save_every=save_every, validate_every=8)

@@ -22,85 +22,6 @@ from sr_utils.training.recipe import learning_rate_at
 from sr_utils.training.run import PATIENCE
 from sr_utils.training.train import read_log, train
 
-TINY = replace(
-    PROFILES["demo"],
-    num_blocks=1,
-    sub_image=32,
-    sub_image_step=16,
-    hr_patch_size=16,
-    batch_size=2,
-    total_steps=12,
-    warmup_steps=2,
-    log_every=2,
-    validate_every=4,
-    save_every=3,
-    precision="float32",
-    blend=0.5,
-    mixup=0.5,
-    ema_decay=0.8,
-    optimizer="adam",
-)
-
-
-@pytest.fixture
-def project(tmp_path: Path, photo_folder, make_photo) -> Paths:
-    """A project with a store of two photos and two validation photos of its own."""
-    paths = Paths(tmp_path / "project", val_hr=photo_folder("val", {"v.png": (24, 32), "w.png": (26, 20)}))
-    pairs = [(name, make_photo(48, 48, seed), None) for seed, name in enumerate(("a", "b"), 5)]
-    build_store(pairs, paths.store("demo"), sub_image=32, step=16)
-    return paths
-
-
-@pytest.fixture
-def trained(project: Paths) -> Callable[..., Path]:
-    """trained(config): the folder of an uninterrupted run in a project of its own, with the same data."""
-
-    def run(config: Config) -> Path:
-        root = project.root.with_name("uninterrupted")
-        root.mkdir(exist_ok=True)
-        if not (root / "data").exists():
-            (root / "data").symlink_to(project.root / "data")
-        return train(config, replace(project, root=root))
-
-    return run
-
-
-def _story(folder: Path) -> list[dict]:
-    """The log without its clock."""
-    records = read_log(folder)
-    assert all(record.pop("seconds") >= 0 for record in records)
-    return records
-
-
-def _assert_equal_runs(one: Path, other: Path) -> None:
-    """Log, trained and averaged weights, Adam's moments and the best network, bit for bit."""
-    assert _story(one) == _story(other)
-    ours, theirs = (checkpoints.load_state(folder / "state.pt") for folder in (one, other))
-    ours.pop("seconds"), theirs.pop("seconds")
-    _assert_equal(ours, theirs, "state")
-    for name in ("best", "last"):
-        models, stories = zip(
-            *(checkpoints.load_checkpoint(folder / f"{name}.safetensors") for folder in (one, other)),
-            strict=True,
-        )
-        _assert_equal(*(dict(model.state_dict()) for model in models), name)
-        assert stories[0].pop("training_seconds") > 0 < stories[1].pop("training_seconds")
-        assert stories[0] == stories[1]
-
-
-def _assert_equal(one: object, other: object, where: str) -> None:
-    assert type(one) is type(other), where
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for name in one:
-            _assert_equal(one[name], other[name], f"{where}.{name}")
-    elif isinstance(one, list):
-        _assert_equal(dict(enumerate(one)), dict(enumerate(other)), where)
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
-    else:
-        assert one == other, where
-
 
 @pytest.mark.parametrize(
     ("config", "step", "expected"),
@@ -187,13 +108,8 @@ def test_a_run_writes_its_story_and_repeats_bit_for_bit(project: Paths, trained)
     assert_equal_runs(folder, trained(TINY))
     left = {path.name for path in folder.iterdir()} - {".lock"}
     assert left == {
-        "best.safetensors",
-        "last.safetensors",
-        "log.jsonl",
-        "run.json",
-        "state.pt",
-        "state.previous.pt",
-    }
+        "best.safetensors", "last.safetensors", "log.jsonl", "run.json", "state.pt", "state.previous.pt"
+    }  # fmt: skip
 
 
 def test_logged_psnr_is_that_of_the_saved_weights(project: Paths) -> None:
@@ -390,7 +306,7 @@ def test_validations_are_told_with_their_network(project: Paths, trained) -> Non
 
     folder = train(TINY, project, on_validation=look)
     assert seen == [(4, (24, 32, 3)), (8, (24, 32, 3)), (12, (24, 32, 3))]
-    _assert_equal_runs(folder, trained(TINY))
+    assert_equal_runs(folder, trained(TINY))
 
 
 def test_muon_resumes_bit_for_bit(project: Paths, trained) -> None:
