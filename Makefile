@@ -10,13 +10,13 @@ demo: $(BIN)/ready
 test: $(BIN)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
-	$(BIN)/lint-imports --no-logo && $(BIN)/mypy
+	$(BIN)/lint-imports && $(BIN)/mypy
 	$(BIN)/python -m pytest
 
 lint: $(BIN)/ready
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
-	$(BIN)/lint-imports --no-logo && $(BIN)/mypy
+	$(BIN)/lint-imports && $(BIN)/mypy
 
 test-lowest:
 	PIP_CONSTRAINT=tests/lowest.txt $(MAKE) test VENV=.venv-lowest
