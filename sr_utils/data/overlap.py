@@ -40,6 +40,9 @@ def _find_twin(pair: sources.Pair, photos: Sequence[Photo], codec: str) -> str |
 
     def is_twin(photo: Photo) -> bool:
         known = zip(photo.windows.values(), photo.checksums[0], strict=True)
-        return all(checksum(*corner, photo.height, photo.width) == value for corner, value in known)
+        return all(
+            corner is not None and checksum(*corner, photo.height, photo.width) == value
+            for corner, value in known
+        )
 
     return next((photo.name for photo in photos if photo.checksums and is_twin(photo)), None)

@@ -65,7 +65,7 @@ def _require_photos(store: Store, config: Config, paths: Paths) -> None:
 
 def source_digest(pairs: Sequence[sources.Pair]) -> str:
     """Changes when a photo is added, removed, moved or written again."""
-    facts = []
+    facts: list[tuple[object, ...]] = []
     for name, *sides, _ in pairs:  # a reduced copy tells its share by its name
         for side in sides:
             if isinstance(side, np.ndarray):

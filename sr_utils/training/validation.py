@@ -40,7 +40,7 @@ def photo_fingerprint(pairs: Sequence[sources.Pair]) -> str:
     for pair, sides in ahead(sources.read_pair, pairs, workers=2):
         for side in sides:
             digest.update(repr((pair.name, side.shape)).encode())
-            digest.update(np.ascontiguousarray(side))
+            digest.update(np.ascontiguousarray(side).data)
     return digest.hexdigest()
 
 
