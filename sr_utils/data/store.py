@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,9 @@ class Photo(NamedTuple):
     name: str
     height: int  # of its HR windows: min(side, sub_image)
     width: int
-    windows: dict[str, tuple[int, int] | None]  # ASCII key (`0001_s001`, …) → top left in HR pixels, if known
+    windows: Mapping[
+        str, tuple[int, int] | None
+    ]  # ASCII key (`0001_s001`, …) → top left in HR, if known
     checksums: list[list[int]]  # XXH3 of each HR value, then of each LR value
 
 

@@ -11,20 +11,20 @@ from tqdm import tqdm
 
 from sr_utils import images
 from sr_utils.config import SCALE
-from sr_utils.data import sources
+from sr_utils.data.pair import Pair, read_pair
 from sr_utils.enlarging.infer import enlarge_with
 from sr_utils.headers import read_header
 from sr_utils.metrics import TRUTH, column, evaluate, summarize
 
 
-def rank(networks: Mapping[str, nn.Module], pairs: Sequence[sources.Pair]) -> pd.DataFrame:
+def rank(networks: Mapping[str, nn.Module], pairs: Sequence[Pair]) -> pd.DataFrame:
     """Mean PSNR and SSIM (RGB and Y, border 4) of bicubic and some networks, the highest PSNR (RGB) first.
 
     One photo after another, so that any number of them fits into memory.
     """
     tables = []
     for pair in tqdm(pairs, "measuring", unit="photo", file=sys.stdout, mininterval=0.5):
-        hr, lr = sources.read_pair(pair)
+        hr, lr = read_pair(pair)
         tables.append(evaluate({pair.name: hr}, enlarge_with(networks, {pair.name: (hr, lr)})))
     means = summarize(pd.concat(tables))
     return means.sort_values(column("PSNR", "rgb"), ascending=False)

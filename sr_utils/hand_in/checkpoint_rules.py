@@ -10,7 +10,7 @@ from torch import nn
 
 from sr_utils import images
 from sr_utils.config import BORDER, PARAMETER_LIMIT, Config
-from sr_utils.data import sources
+from sr_utils.data.pair import Pair
 from sr_utils.enlarging.infer import super_resolve
 from sr_utils.hand_in.folder import HandIn, sha256
 from sr_utils.hand_in.rule import Rule, listed
@@ -109,9 +109,7 @@ def stored_psnr(metadata: dict[str, Any]) -> dict[str, float]:
     return dict(stored) if right else {}
 
 
-def check_validation(
-    model: nn.Module, metadata: dict[str, Any], val_pairs: Sequence[sources.Pair]
-) -> list[Rule]:
+def check_validation(model: nn.Module, metadata: dict[str, Any], val_pairs: Sequence[Pair]) -> list[Rule]:
     """The stored PSNR of each photo, and what the network reaches now where the photos are at hand."""
     stored, config = stored_psnr(metadata), metadata.get("config", {})
     most = config.get("validation_images") or math.inf

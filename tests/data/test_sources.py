@@ -8,7 +8,8 @@ from PIL import Image
 from sr_utils import images
 from sr_utils.config import PROFILES, configure
 from sr_utils.data import sources
-from sr_utils.data.sources import Pair, find_pairs, find_split, hr_size, read_pair
+from sr_utils.data.pair import Pair, conversion_note, find_pairs, hr_size, read_centres, read_pair
+from sr_utils.data.sources import find_split
 from sr_utils.images import list_images
 from sr_utils.paths import Paths
 
@@ -119,10 +120,10 @@ def test_unreadable_photos_are_found_before_they_are_decoded(photo_folder) -> No
 
 def test_conversion_note_counts_kinds(photo_folder) -> None:
     folder = photo_folder("photos", {"a.png": (8, 8)})
-    assert sources.conversion_note(find_pairs(folder, None)) == ""
+    assert conversion_note(find_pairs(folder, None)) == ""
     for name, mode in (("b", "L"), ("c", "L"), ("d", "P")):
         Image.new(mode, (8, 8)).save(folder / f"{name}.png")
-    assert sources.conversion_note(find_pairs(folder, None)) == "converted to RGB: 2 grey, 1 palette"
+    assert conversion_note(find_pairs(folder, None)) == "converted to RGB: 2 grey, 1 palette"
 
 
 def test_demo_split_is_disjoint_complete_and_large_enough() -> None:
@@ -313,10 +314,10 @@ def test_interrupted_download_leaves_no_set5_and_a_good_one_is_complete(
 def test_the_centres_of_large_and_small_photos(tmp_path) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
     images.write_image(tmp_path / "a.png", photo)
-    (pair,) = sources.read_centres([tmp_path / "a.png"], side=20)
+    (pair,) = read_centres([tmp_path / "a.png"], side=20)
     assert pair.name == "a" and pair.lr is None
     np.testing.assert_array_equal(pair.hr, photo[5:25, 10:30])
-    np.testing.assert_array_equal(sources.read_centres([tmp_path / "a.png"])[0].hr, photo)
+    np.testing.assert_array_equal(read_centres([tmp_path / "a.png"])[0].hr, photo)
 
 
 def test_other_kinds_of_images_are_named_as_passed_over(photo_folder, capsys) -> None:
