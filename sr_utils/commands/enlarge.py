@@ -31,7 +31,8 @@ class Enlarge(Command, Foreign):
     def run(self) -> None:
         """Enlarge what can be read, then tell what could not."""
         files = list(dict.fromkeys(file for path in self.photos for file in _inputs(path)))
-        from sr_utils.enlarging.infer import SelfEnsemble, super_resolve_files
+        from sr_utils.enlarging.ensemble import SelfEnsemble
+        from sr_utils.enlarging.infer import super_resolve_files
 
         network = self.load(self.weights or best_weights(self.root))
         model = SelfEnsemble(network) if self.self_ensemble else network

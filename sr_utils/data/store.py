@@ -29,9 +29,7 @@ class Photo(NamedTuple):
     name: str
     height: int  # of its HR windows: min(side, sub_image)
     width: int
-    windows: Mapping[
-        str, tuple[int, int] | None
-    ]  # ASCII key (`0001_s001`, …) → top left in HR, if known
+    windows: Mapping[str, tuple[int, int] | None]  # ASCII key (`0001_s001`, …) → top left in HR, if known
     checksums: list[list[int]]  # XXH3 of each HR value, then of each LR value
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sr_utils import images
 from sr_utils.config import SCALE
-from sr_utils.enlarging.infer import read_manifest
+from sr_utils.enlarging.outputs import read_manifest
 from sr_utils.hand_in.folder import HandIn, sha256
 from sr_utils.hand_in.rule import Rule, listed
 from sr_utils.headers import read_header

@@ -11,7 +11,7 @@ from sr_utils.config import Config
 from sr_utils.data import sources
 from sr_utils.data.splits import open_split
 from sr_utils.data.swap import CLAIM, swapped_in
-from sr_utils.enlarging.infer import read_manifest
+from sr_utils.enlarging.outputs import read_manifest
 from sr_utils.files import put_in_place, write_atomic
 from sr_utils.hand_in.folder import CHECKPOINT, MANIFEST, RECORDS, REPORT, files_of_others, list_files, sha256
 from sr_utils.hand_in.rules import Rule, as_table, check
