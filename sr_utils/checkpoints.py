@@ -69,7 +69,7 @@ def export_onnx(model: nn.Module, path: Path | str) -> None:
         dynamo=True,
         verbose=False,
     )
-    assert program  # None without dynamo alone
+    assert program  # only the exporter without dynamo gives none
     write_atomic(path, program.model_proto.SerializeToString())
 
 

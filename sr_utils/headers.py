@@ -44,9 +44,8 @@ def read_header(path: Path | str, data: bytes | None = None) -> Header:
             has_exif = image.format != "PNG" or "exif" in image.info  # Pillow would decode a PNG to look
             turned = has_exif and image.getexif().get(0x0112) in _TURNED
             (width, height), kind, colors = image.size, image.format, color.describe(image)
-            if isinstance(
-                image, TiffImageFile
-            ):  # its size as stored: newer Pillow has turned it already, older has not
+            if isinstance(image, TiffImageFile):
+                # Its size as stored: newer Pillow has turned it already, older has not.
                 width, height = image.tag_v2[256], image.tag_v2[257]
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a PNG, JPEG, WebP or TIFF image.") from None

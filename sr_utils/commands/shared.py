@@ -85,7 +85,7 @@ SUMMARIES = {
     "open": "Our recipe on 540 other photos; not for the challenge.",
 }
 if TYPE_CHECKING:
-    Profile = Fields
+    Profile = Fields  # what each of the subcommands gives
 else:
     Profile = subcommand_type_from_defaults(
         {name: Fields(**asdict(config), name=name) for name, config in PROFILES.items()},
