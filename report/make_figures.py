@@ -17,6 +17,7 @@ from sr_utils import images
 from sr_utils.checkpoints import load_shipped
 from sr_utils.config import configure
 from sr_utils.data import sources
+from sr_utils.data.pair import read_pair
 from sr_utils.enlarging.infer import enlarge_with
 from sr_utils.experiments.study import compare_arms, read_table
 from sr_utils.hand_in.report import draw_pages
@@ -36,7 +37,7 @@ def compare_shipped() -> dict[str, Figure]:
     found, pairs = sources.find_benchmark(CONFIG, PATHS, download=False)
     if found != "Set5":
         raise FileNotFoundError("Set5 is missing: put it into data/Set5, or let SR_DATA name its folder.")
-    photos = {pair.name: sources.read_pair(pair) for pair in pairs}
+    photos = {pair.name: read_pair(pair) for pair in pairs}
     networks = load_shipped(PATHS.root / "checkpoints")
     outputs = enlarge_with(networks, photos)
     hr = {name: truth for name, (truth, _) in photos.items()}
@@ -55,7 +56,7 @@ def compare_shipped() -> dict[str, Figure]:
 
 def show_demo() -> dict[str, Figure]:
     """What the demo made."""
-    hr, lr = sources.read_pair(sources.find_split(CONFIG, PATHS, "train")[0])
+    hr, lr = read_pair(sources.find_split(CONFIG, PATHS, "train")[0])
     detail, small = (slice(100, 228), slice(60, 252)), (slice(25, 57), slice(15, 63))
     steps = {"HR (a detail)": hr[detail], "LR": lr[small]}
     steps["LR, bicubic ×4"] = images.resize_bicubic(lr, 4)[detail]

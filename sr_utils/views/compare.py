@@ -76,7 +76,7 @@ def compare_html(
     urls = _data_urls(images, LOSSLESS_LIMIT, lossless=True, quality=40)  # of a lossless file: the effort
     if urls is None:
         footer = "Images stored as WebP of quality 90 to keep the page small; PSNR and SSIM of the originals."
-        urls = _data_urls(images, math.inf, quality=90)
+        urls = _data_urls(images, math.inf, quality=90) or {}
     for name, methods in images.items():
         sides = [make_side(methods, method) | {"data": urls[name, method]} for method in methods]
         entries[name]["methods"] = sides
@@ -136,8 +136,8 @@ def make_side(methods: Mapping[str, np.ndarray], method: str) -> dict[str, objec
     if shown.shape[0] * SCALE == truth.shape[0]:  # the LR image, judged as it is shown
         shown = shown.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
     decibels = psnr(shown, truth, border=BORDER)
-    decibels = "identical" if math.isinf(decibels) else decibels
-    return {"method": method, "psnr": decibels, "ssim": ssim(shown, truth, border=BORDER)}
+    told = "identical" if math.isinf(decibels) else decibels
+    return {"method": method, "psnr": told, "ssim": ssim(shown, truth, border=BORDER)}
 
 
 def _data_urls(images: Images, limit: float, **options: object) -> dict[tuple[str, str], str] | None:

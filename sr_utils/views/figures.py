@@ -7,7 +7,7 @@ unsmoothed.
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,6 +19,9 @@ from sr_utils.config import BORDER
 from sr_utils.files import write_atomic
 from sr_utils.metrics import psnr
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # from matplotlib 3.11 on
+
 INK = "#333333"
 COLORS = {
     "HR": INK,
@@ -29,7 +32,7 @@ COLORS = {
     "EDSR": "#009E73",
     "CARN": "#CC79A7",
 }
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

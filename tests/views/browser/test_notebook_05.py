@@ -13,6 +13,7 @@ from sr_utils import images
 from sr_utils.checkpoints import load_checkpoint
 from sr_utils.config import configure
 from sr_utils.data import sources
+from sr_utils.data.pair import read_pair
 from sr_utils.enlarging.infer import super_resolve
 from sr_utils.paths import Paths
 from sr_utils.views.figures import THIS_RUN
@@ -42,7 +43,7 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     model, _ = load_checkpoint(paths.run(config.run_name) / "best.safetensors")
     ours = model.label + THIS_RUN
     pair = next(pair for pair in sources.find_split(config, paths, "val") if pair.name == "coffee")
-    _, lr = sources.read_pair(pair)
+    _, lr = read_pair(pair)
     expected = {"bicubic": images.resize_bicubic(lr, 4), ours: super_resolve(model, lr)}
 
     view.choose("image", "validation photos: coffee")
