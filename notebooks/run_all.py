@@ -16,7 +16,7 @@ import papermill
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-from sr_utils.compare import HINT_HTML
+from sr_utils.compare_widget import HINT_HTML
 from sr_utils.config import Config, configure, parse_flags
 from sr_utils.images import write_atomic
 from sr_utils.metrics import column

@@ -7,7 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 from children import NOTEBOOK_CHANGES, NOTEBOOK_STEPS
-from test_compare_browser import View
+from compare_view import View
 
 from sr_utils import images, sources
 from sr_utils.checkpoints import load_checkpoint
