@@ -26,9 +26,23 @@ from sr_utils.train import read_log
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("0*.ipynb"))
 PSNR = column("PSNR", "rgb")
-SLIDER = (
-    '<iframe src="../compare.html" title="slider" style="width: 100%; height: 760px; border: 0"></iframe>'
-)
+# The comparison's page, as soon as its script runs; until then, and in print, the still picture before it.
+SLIDER = """<style>
+.sr-compare-frame { width: 100%; height: 1000px; border: 0 }
+.sr-compare-frame:not(.sr-compare-live) { position: absolute; visibility: hidden }
+@media screen { .jp-OutputArea-child:has(+ .jp-OutputArea-child .sr-compare-live) { display: none } }
+@media print { .sr-compare-frame { display: none } }
+</style><iframe class="sr-compare-frame" src="../compare.html" title="slider"></iframe>
+<script>
+window.addEventListener("message", (event) => {
+  for (const frame of document.querySelectorAll(".sr-compare-frame")) {
+    if (event.source === frame.contentWindow && event.data.srCompareHeight) {
+      frame.style.height = `${event.data.srCompareHeight}px`;
+      frame.classList.add("sr-compare-live");
+    }
+  }
+});
+</script>"""
 
 
 def main() -> None:

@@ -57,8 +57,8 @@ def compare_html(
     footer = "Images stored without loss."
     if lossy:
         footer = (
-            f"To keep the page small, stored with loss (WebP, quality 90): {', '.join(lossy)}. Their maps are "
-            "approximate, and they have no figures of the visible box; those of the whole image are exact."
+            f"To keep the page small, stored with loss (WebP, quality 90): {', '.join(lossy)}. Their "
+            "maps are approximate and their visible box has no figures; those of the whole image are exact."
         )
     for name, methods in images.items():
         entry = entries[name]

@@ -54,7 +54,7 @@ function renderPage(root, images) {
     entry = images.find(({ image }) => image === name);
     const pair = [left, right].map((kept, i) => (entry.methods.includes(kept) ? kept : [entry.left, entry.right][i]));
     view.fillImages(images.map(({ image }) => image), name);
-    view.open({ ...entry, details: detailsOf(...pair), pieces: [] }, ...pair);
+    view.open({ ...entry, whole: true, details: detailsOf(...pair), pieces: [] }, ...pair);
   };
   view = createView(root, {
     ask(pieces) {
@@ -68,6 +68,10 @@ function renderPage(root, images) {
     look() {},
   });
   open(images[0].image);
+  if (window === parent) return;
+  // In a frame: whoever shows it makes it as high as it is, and knows that it lives
+  const tell = () => parent.postMessage({ srCompareHeight: document.documentElement.offsetHeight }, "*");
+  new ResizeObserver(tell).observe(document.documentElement);
 }
 
 export default { render };

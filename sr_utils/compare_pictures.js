@@ -23,10 +23,11 @@ async function decode(data) {
 }
 
 // `ask(list of [method, box or null])` fetches pieces that are then given to `arrive`; `changed` is told of each.
-function createPictures({ height, width }, ask, changed) {
+function createPictures({ height, width, whole }, ask, changed) {
+  const inOne = whole || Math.max(height, width) <= OVERVIEW; // the first piece has every pixel
   const methods = new Map(); // method → {canvas, small, tiles: asked, here}
   const maps = { key: "", canvas: null, done: new Set() };
-  let queue = [], turn = Promise.resolve();
+  let queue = [], turn = Promise.resolve(), pending = 0; // pieces on their way
 
   const tilesOf = ([top, left, boxHeight, boxWidth]) => {
     const tiles = [];
@@ -47,12 +48,13 @@ function createPictures({ height, width }, ask, changed) {
   function need(method, box) {
     const picture = open(method);
     const want = (key, piece) => {
-      if (picture.asked.has(key) || picture.asked.has("all")) return;
+      if (picture.asked.has(key)) return;
       picture.asked.add(key);
+      pending++;
       queue.push([method, piece]);
     };
     want("overview", null);
-    if (box) tilesOf(box).forEach((tile) => picture.here.has(`${tile}`) || want(`${tile}`, tile));
+    if (box && !inOne) tilesOf(box).forEach((tile) => picture.here.has(`${tile}`) || want(`${tile}`, tile));
   }
 
   function flush() {
@@ -61,11 +63,13 @@ function createPictures({ height, width }, ask, changed) {
 
   function arrive(piece) {
     const picture = open(piece.method);
-    const whole = piece.box[2] === height && piece.box[3] === width;
-    picture.asked.add(!whole ? `${piece.box}` : piece.step === 1 ? "all" : "overview");
+    const key = piece.box[2] === height && piece.box[3] === width ? "overview" : `${piece.box}`;
+    if (!picture.asked.has(key)) pending++; // unasked for, at the opening
+    picture.asked.add(key);
     const image = decode(piece.data);
     turn = turn.then(async () => {
       await draw(picture, piece, await image); // one after the other: an overview must not cover a tile
+      pending--;
       changed();
     });
     return turn;
@@ -110,5 +114,5 @@ function createPictures({ height, width }, ask, changed) {
 
   const pixels = (method, box) => read(methods.get(method).canvas, box).data;
   const get = (method) => methods.get(method)?.canvas && methods.get(method);
-  return { need, flush, arrive, get, map, isHere, pixels };
+  return { need, flush, arrive, get, map, isHere, pixels, isBusy: () => pending > 0 };
 }

@@ -1,7 +1,6 @@
 // The comparison itself: what is looked at, and how. `render` is the notebook's widget, `renderPage` the page.
 
 const MAX_WIDTH = 1000, MAX_HEIGHT = 620; // CSS pixels of the stage
-const MAX_SCALE = 32; // CSS pixels per image pixel
 const AROUND = 1.5; // a detail is shown with so many times its side
 const QUIET = 120; // ms without a move before the box is told and measured
 
@@ -10,8 +9,8 @@ const QUIET = 120; // ms without a move before the box is told and measured
 function createView(root, host) {
   const ui = buildControls(root), painter = createPainter(ui.canvas), measure = createMeter(ui.scores);
   const state = { mode: "split", split: 50, seen: "right", map: "gain", chosen: [], x: 0, y: 0, scale: 1, span: 0 };
-  let pictures = null, panels = [], size = null, frame = 0, timer = 0, tellings = [], detail = 0;
-  const even = (scale) => Math.floor(scale * size.ratio + 1e-6) / size.ratio; // image pixels of one size on the screen
+  const camera = createCamera(state, schedule), { setScale, zoomAt, boxSeen, rescale, even } = camera;
+  let pictures = null, size = null, frame = 0, timer = 0, tellings = [], detail = 0;
 
   function open(entry, left, right) {
     const again = entry.image === state.entry?.image;
@@ -50,30 +49,10 @@ function createView(root, host) {
       if (+button.dataset.act) button.setAttribute("aria-pressed", +button.dataset.act === state.chosen.length);
     }
     ui.help.textContent = HELP[state.mode];
-    panels = ui.stage.panels = panelsOf(state, size.width, size.height);
+    camera.panels = ui.stage.panels = panelsOf(state, size.width, size.height);
+    camera.ratio = size.ratio;
     rescale();
     paint(); // at once: a canvas of a new size is empty
-  }
-
-  const side = () => Math.min(panels[0].width, panels[0].height);
-  function fitScale() {
-    const fit = Math.min(panels[0].width / state.entry.width, panels[0].height / state.entry.height);
-    return even(fit) > 0.9 * fit ? even(fit) : fit;
-  }
-
-  // Every mode and window shows about the same part of the image: `span` pixels, or the whole.
-  function rescale() {
-    if (!panels.length) return; // not yet on the page
-    const wanted = side() / state.span;
-    setScale(state.whole ? 0 : even(wanted) || wanted, true);
-    state.whole = state.scale === fitScale(); // a small image too
-  }
-
-  function setScale(scale, keep = false) {
-    const fit = fitScale();
-    state.scale = clamp(scale, fit, Math.max(fit, MAX_SCALE));
-    if (!keep) Object.assign(state, { whole: state.scale === fit, span: side() / state.scale });
-    schedule();
   }
 
   function look(number) {
@@ -82,29 +61,6 @@ function createView(root, host) {
     Object.assign(state, { y: top + height / 2, x: left + width / 2, span: AROUND * Math.max(height, width), whole: false });
     rescale();
     say(`Detail ${number + 1} of ${tellings.length}`);
-  }
-
-  // The point of the image below (px, py), in stage pixels, stays where it is.
-  function zoomAt(scale, px, py) {
-    const panel = panels.find((p) => px < p.x + p.width + GAP && py < p.y + p.height) ?? panels[0];
-    const [dx, dy] = [px - panel.x - panel.width / 2, py - panel.y - panel.height / 2], before = state.scale;
-    setScale(scale);
-    state.x += dx / before - dx / state.scale;
-    state.y += dy / before - dy / state.scale;
-  }
-
-  // Top, left, height, width in image pixels; what is seen ends with the image.
-  function boxSeen() {
-    const { scale, entry: { width, height } } = state, [panel] = panels;
-    const inside = (centre, length, full) =>
-      full * scale <= length ? full / 2 : clamp(centre, length / 2 / scale, full - length / 2 / scale);
-    Object.assign(state, { x: inside(state.x, panel.width, width), y: inside(state.y, panel.height, height) });
-    const span = (centre, length, full) => {
-      const low = Math.round(clamp(centre - length / 2 / scale, 0, full - 1));
-      return [low, Math.max(Math.round(Math.min(centre + length / 2 / scale, full)) - low, 1)];
-    };
-    const [top, boxHeight] = span(state.y, panel.height, height), [left, boxWidth] = span(state.x, panel.width, width);
-    return [top, left, boxHeight, boxWidth];
   }
 
   const shown = () => (state.mode === "grid" ? state.chosen : [...new Set([state.left, state.right])]);
@@ -120,7 +76,7 @@ function createView(root, host) {
   function schedule() {
     frame ||= requestAnimationFrame(() => {
       frame = 0;
-      if (panels.length) paint();
+      if (camera.panels.length) paint();
     });
   }
 
@@ -128,9 +84,10 @@ function createView(root, host) {
     const { entry, scale } = state, box = boxSeen();
     ui.stage.seen = { x: state.x, y: state.y, scale }; // beside `panels`: for whoever wants to find a pixel
     needAll(box);
-    painter.paint(state, panels, pictures, { ...size, box });
+    painter.paint(state, camera.panels, pictures, { ...size, box });
     const source = pictures.get(entry.truth ?? state.right) ?? pictures.get(state.right);
     if (source) paintNavigator(ui.navigator, source, entry, box);
+    ui.stage.setAttribute("aria-busy", pictures.isBusy());
     ui.zoom.textContent = `${Math.round(scale * 100)} %`;
     ui.handle.style.left = `${state.split}%`;
     clearTimeout(timer);
@@ -189,19 +146,27 @@ function createView(root, host) {
       schedule();
     },
     pan(dx, dy) {
+      say("");
       state.x -= dx / state.scale;
       state.y -= dy / state.scale;
       schedule();
     },
     centre(x, y) {
+      say("");
       Object.assign(state, { x: x * state.entry.width, y: y * state.entry.height });
       schedule();
     },
     zoom: (factor, px, py) => zoomAt(state.scale * factor, px, py),
     zoomTwice: (px, py) => (state.whole ? zoomAt(4 * Math.max(1, state.scale), px, py) : act.whole()),
-    zoomIn: () => setScale(state.scale < 1 ? Math.min(1, 2 * state.scale) : even(state.scale * 1.5) || state.scale * 2),
+    zoomIn() {
+      const { scale } = state;
+      setScale(scale < 1 ? Math.min(1, 2 * scale) : Math.max(even(1.5 * scale), even(scale) + 1 / camera.ratio));
+    },
     zoomOut: () => setScale(even(state.scale / 1.5) || state.scale / 2),
-    whole: () => setScale(0),
+    whole() {
+      setScale(0);
+      say("Whole image");
+    },
     next: () => look((detail + 1) % tellings.length),
     copy,
     save,

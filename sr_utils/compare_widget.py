@@ -2,6 +2,7 @@
 
 import io
 import math
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,17 @@ from sr_utils.images import encode_png
 OVERVIEW = 512  # pixels: the longer side of the reduced image that a widget gets first
 TILE = 256  # HR pixels of a tile's side, as in compare_pictures.js
 HERE = Path(__file__).parent
-PARTS = "measure pictures paint controls input scores view hosts".split()  # of the script, in this order
+PARTS = (
+    "measure",
+    "pictures",
+    "paint",
+    "controls",
+    "input",
+    "scores",
+    "camera",
+    "view",
+    "hosts",
+)  # in this order
 SCRIPT = "\n".join((HERE / f"compare_{part}.js").read_text(encoding="utf-8") for part in PARTS)
 STYLE = (HERE / "compare.css").read_text(encoding="utf-8")
 HINT = "A picture that stands still? Run this cell; report/compare.html moves without a kernel."
@@ -48,6 +59,9 @@ class Comparison(anywidget.AnyWidget):
         self._images, self._entries = images, entries
         self._details = cache(lambda name, left, right: find_details(images[name], left, right))
         self._side = cache(lambda name, method: make_side(images[name], method))
+        self._later = ThreadPoolExecutor(
+            1
+        )  # SSIM of a large image takes a second: pixels must not wait for it
         super().__init__(names=list(entries), image=next(iter(entries)))
         self.on_msg(self._answer)
         self.add_class("sr-compare")
@@ -81,11 +95,13 @@ class Comparison(anywidget.AnyWidget):
             pieces = [make_piece(methods, method, box) for method, box in asked["pieces"]]
             data = [piece.pop("data") for piece in pieces]
             return self.send(answer | {"pieces": pieces}, buffers=data)
-        if "side" in asked:
-            answer["side"] = self._side(name, asked["side"]) | {"method": asked["side"]}
         if "details" in asked:
-            answer |= {"pair": asked["details"], "details": self._details(name, *asked["details"])}
-        self.send(answer)
+            self.send(answer | {"pair": asked["details"], "details": self._details(name, *asked["details"])})
+        if "side" in asked:
+            self._later.submit(self._tell_side, name, asked["side"])
+
+    def _tell_side(self, name: str, method: str) -> None:
+        self.send({"image": name, "side": self._side(name, method) | {"method": method}})
 
     def __repr__(self) -> str:
         return f"Comparison of {', '.join(self._entries)}"

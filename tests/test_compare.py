@@ -41,6 +41,7 @@ def _ask(widget: Comparison, monkeypatch, **asked) -> tuple[dict, list[bytes]]:
     answers = []
     monkeypatch.setattr(widget, "send", lambda answer, buffers=(): answers.append((answer, buffers)))
     widget._answer(widget, {"image": widget.image, **asked}, [])
+    widget._later.submit(lambda: None).result()
     (answer,) = answers
     return answer
 

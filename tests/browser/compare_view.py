@@ -107,6 +107,7 @@ class View:
     def screen(self):
         """The stage as it is on the screen, (H, W, 3), without the line of the split."""
         self.page.wait_for_timeout(150)
+        self.stage.and_(self.page.locator("[aria-busy=false]")).wait_for()
         hide = "(handle, shown) => { handle.style.visibility = shown }"
         self.handle.evaluate(hide, "hidden")
         shot = self.stage.locator("canvas").screenshot()

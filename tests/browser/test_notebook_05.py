@@ -67,8 +67,8 @@ def test_the_executed_page_holds_the_slider_without_kernel_and_network(chromium,
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto((executed_project[0] / "report" / "executed" / NOTEBOOK.name).with_suffix(".html").as_uri())
-    page.locator("iframe[title=slider]").scroll_into_view_if_needed()
-    picture = page.frame_locator("iframe[title=slider]").locator(".sr-compare-stage img").first
-    assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 100
+    page.locator("iframe.sr-compare-live").scroll_into_view_if_needed()
+    stage = page.frame_locator("iframe[title=slider]").locator(".sr-compare-stage[aria-busy=false]")
+    assert stage.locator("canvas").evaluate("canvas => canvas.width") > 100
     assert all(url.startswith(("file:", "data:")) for url in asked), asked
     page.close()
