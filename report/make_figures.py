@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 from sr_utils import images, sources
 from sr_utils.charts import draw_ablations, draw_time_to_psnr, draw_tradeoff
 from sr_utils.checkpoints import load_shipped
+from sr_utils.compare import compare
 from sr_utils.config import configure
 from sr_utils.figures import draw_images, draw_split, draw_zoom
 from sr_utils.infer import enlarge_with
@@ -45,9 +46,10 @@ def compare_shipped() -> dict[str, Figure]:
     best = max(networks, key=lambda label: means[label])
     butterfly = {"HR": hr["butterfly"]} | {method: made["butterfly"] for method, made in outputs.items()}
     equal = [name for name in butterfly if name in ("HR", "bicubic") or name.endswith(" · 2,000 steps")]
+    box = compare({"butterfly": butterfly}, right=best).box  # where the comparison opens
     return {
         "tradeoff": draw_tradeoff(points, convention="Set5, Y, border 4"),
-        "zoom": draw_zoom({method: butterfly[method] for method in equal}, title="butterfly"),
+        "zoom": draw_zoom({method: butterfly[method] for method in equal}, title="butterfly", box=box),
         "hero": draw_split({name: butterfly[name][WING] for name in ("bicubic", best)}),
     }
 
@@ -81,10 +83,11 @@ def photograph_slider(target: Path) -> None:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 820, "height": 760})
+        page = browser.new_page(viewport={"width": 820, "height": 800})
         page.goto((PATHS.root / "report" / "compare.html").as_uri())
-        page.locator(".sr-compare-stage img").first.wait_for()
-        page.screenshot(path=target)
+        page.locator(".sr-compare-stage[data-box][aria-busy=false]").wait_for()
+        page.wait_for_timeout(1000)  # figures of the box
+        page.locator(".sr-compare").screenshot(path=target)
         browser.close()
 
 

@@ -32,7 +32,7 @@ PARTS = (
 )  # in this order
 SCRIPT = "\n".join((HERE / f"compare_{part}.js").read_text(encoding="utf-8") for part in PARTS)
 STYLE = (HERE / "compare.css").read_text(encoding="utf-8")
-HINT = "A picture that stands still? Run this cell; report/compare.html moves without a kernel."
+HINT = "A still picture. Run this cell to move it; report/compare.html moves without a kernel."
 # An output of its own, since a notebook reopened without its kernel has an error where the widget was. It is
 # hidden beside a live widget, and not yet seen while one starts. So is the still picture before it.
 HINT_HTML = f"""<style>

@@ -124,20 +124,22 @@ def draw_zoom(
         )
     rows = 1 if len(outputs) <= 3 else 2
     columns = -(-len(outputs) // rows)
-    # as high as wide in the grid, with two lines of title
-    row_height = PAGE_WIDTH / (columns + rows) * min(height / width, 1.5) + 0.35
+    # in widths of a detail: the whole image, as high as the rows beside it
+    share = min(rows * height / width * truth.shape[1] / truth.shape[0], rows)
+    detail_width = PAGE_WIDTH / (columns + share)
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(PAGE_WIDTH, rows * row_height + 0.2), layout="constrained")
-        grid = figure.add_gridspec(rows, columns + rows)
-        whole = figure.add_subplot(grid[:, :rows])
+        size = (PAGE_WIDTH, rows * (detail_width * min(height / width, 1.5) + 0.35) + 0.2)
+        figure = plt.figure(figsize=size, layout="constrained")
+        grid = figure.add_gridspec(rows, columns + 1, width_ratios=[share, *[1] * columns])
+        whole = figure.add_subplot(grid[:, 0])
     plt.close(figure)
     _show(whole, truth, f"{title}\n")
-    fontsize = min(8, 55 / (columns + rows))  # as narrow as the zooms
+    fontsize = min(8, 55 / (columns + share))  # as narrow as the zooms
     whole.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="#FFDD00", linewidth=1.5))
     for number, (method, image) in enumerate(outputs.items()):
         if image.shape[0] * SCALE == truth.shape[0]:
             image = image.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
-        axes = figure.add_subplot(grid[number // columns, rows + number % columns])
+        axes = figure.add_subplot(grid[number // columns, 1 + number % columns])
         told = "truth" if method == "HR" else f"{psnr(image, truth, border=BORDER):.2f} dB"
         label = method.replace(" · ", "\n")
         detail = image[top : top + height, left : left + width]

@@ -43,20 +43,19 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     _, lr = sources.read_pair(pair)
     expected = {"bicubic": images.resize_bicubic(lr, 4), ours: super_resolve(model, lr)}
 
-    view.choose("image", "coffee")
-    view.choose("right-method", ours)
-    view.wait_for("coffee", "bicubic", ours)
+    view.begin("coffee", right=ours)
     for key, shown, other in (("End", "bicubic", ours), ("Home", ours, "bicubic")):
         view.press(key)
-        screen = view.screen().astype(float)
-        rows, columns = np.ogrid[screen.shape[0] // 5 : screen.shape[0], : screen.shape[1]]  # below the names
-        differences = {}
-        for method, image in expected.items():
-            pixels = image[
-                ((rows + 0.5) * image.shape[0] / screen.shape[0]).astype(int),
-                ((columns + 0.5) * image.shape[1] / screen.shape[1]).astype(int),
-            ]
-            differences[method] = np.abs(screen[screen.shape[0] // 5 :] - pixels).mean()
+        screen, (panel,) = view.screen(), view.panels()
+        seen = view.stage.evaluate("stage => stage.seen")
+        down, across = np.mgrid[panel["y"] + 2 : screen.shape[0] - 2 : 3, 2 : screen.shape[1] - 2 : 3]
+        rows = seen["y"] + (down + 0.5 - panel["y"] - panel["height"] / 2) / seen["scale"]
+        columns = seen["x"] + (across + 0.5 - panel["width"] / 2) / seen["scale"]
+        found = screen[down, across]
+        differences = {
+            method: np.abs(found - image[rows.astype(int), columns.astype(int)]).mean()
+            for method, image in expected.items()
+        }
         assert differences[shown] < 0.8 * differences[other], (key, differences)
     assert page.problems == []
 
