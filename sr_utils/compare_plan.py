@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]  # top, left, height, width in HR pixels
 TRUTH = "HR"
 DETAIL, COUNT = 64, 5  # HR pixels of a detail's side; how many are told
 BLOCK = 8  # details lie on blocks of so many HR pixels
-REACHES = (8, 16, 32, 64, 128)  # grey levels that a map of the error may end at
+REACHES = (8, 16, 24, 32, 48, 64, 96, 128)  # grey levels that a map of the error may end at
 
 
 def plan(images: Images, left: str, right: str | None) -> dict[str, dict[str, object]]:

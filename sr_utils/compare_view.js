@@ -32,7 +32,7 @@ function createView(root, host) {
   function layout() {
     if (!state.entry || !root.clientWidth) return;
     const width = Math.floor(Math.min(root.clientWidth, MAX_WIDTH)), columns = columnsOf(state.chosen.length, width);
-    let height = clamp(0.64 * width, 260, clamp(0.7 * innerHeight, 320, MAX_HEIGHT));
+    let height = clamp(0.64 * width, 260, clamp(0.6 * innerHeight, 320, MAX_HEIGHT));
     const rows = Math.ceil(state.chosen.length / columns);
     if (state.mode === "grid" && width < 600) height = Math.max(height, rows * (0.75 * (width / columns) + CAPTION));
     const whole = (length) => Math.floor(length * devicePixelRatio) / devicePixelRatio; // in device pixels
@@ -49,9 +49,10 @@ function createView(root, host) {
       if (+button.dataset.act) button.setAttribute("aria-pressed", +button.dataset.act === state.chosen.length);
     }
     ui.help.textContent = HELP[state.mode];
+    const measures = () => `${[camera.ratio, camera.panels[0]?.width, camera.panels[0]?.height]}`, before = measures();
     camera.panels = ui.stage.panels = panelsOf(state, size.width, size.height);
     camera.ratio = size.ratio;
-    rescale();
+    if (measures() !== before) rescale(); // else the zoom stays as it is
     paint(); // at once: a canvas of a new size is empty
   }
 

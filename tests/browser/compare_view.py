@@ -5,6 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from sr_utils.compare_plan import find_reach
+
 BLOCK = 8  # pixels of a block of one colour: a pixel of a screenshot tells image, method and place
 SHARES = np.random.default_rng(0).uniform(0.02, 0.98, (150, 2)).tolist()  # of a panel: x, y
 STOPS = {
@@ -175,15 +177,17 @@ def assert_maps(view, image, left, right):
     methods = IMAGES[image]
     hr = methods["HR"].astype(int)
     errors = [abs(as_shown(image, method).astype(int) - hr).mean(axis=2) for method in (left, right)]
+    reach = find_reach(methods, left, right)
     maps = {
-        "right better or worse": ("gain", errors[0] - errors[1], 64),
-        "error of left": ("error", errors[0], 128),
+        "right better or worse": ("gain", errors[0] - errors[1], reach / 2),
+        "error of left": ("error", errors[0], reach),
+        "error of right": ("error", errors[1], reach),
     }
-    for name, (kind, values, reach) in (maps | {"error of right": ("error", errors[1], 128)}).items():
+    for name, (kind, values, end) in maps.items():
         view.choose("map", name)
         screen, checked = view.screen(), 0
         for down, across, row, column in view.samples(view.panels()[0], image):
-            expected = colour_of(kind, values[row, column], reach)
+            expected = colour_of(kind, values[row, column], end)
             assert abs(screen[down, across] - expected).max() <= 2, (name, row, column)
             checked += 1
         assert checked >= 3
