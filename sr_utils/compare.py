@@ -17,7 +17,7 @@ from sr_utils.compare_plan import TRUTH, Images, find_all_details, find_reach, m
 from sr_utils.compare_widget import SCRIPT, STYLE, Comparison
 from sr_utils.images import write_atomic
 
-LIMIT = 3_000_000  # characters of a page's images
+LIMIT = 2_900_000  # characters of a page's images: a page of 3 MB
 PAGE = Path(__file__).with_suffix(".html")
 
 
@@ -43,17 +43,17 @@ def compare(images: Images, *, left: str = "bicubic", right: str | None = None) 
 
 def compare_html(
     images: Images, path: Path | str, *, left: str = "bicubic", right: str | None = None,
-    title: str = "Super-resolution, before and after",
+    title: str = "Super-resolution, before and after", limit: int = LIMIT,
 ) -> Path:  # fmt: skip
     """Write the comparison as one HTML file that needs neither kernel nor network; returns its path.
 
     Images are stored as lossless WebP: first all HR, then `right` and `left` of all images, then the others,
-    as long as the page stays below 3 MB. What is left has quality 90 and no figures of the visible box; the
-    page says which. PSNR and SSIM of whole images are those of the arrays. `title` is the page's heading;
-    other args and errors as `compare`.
+    as long as they take no more than `limit` characters (a page of 3 MB). What is left has quality 90 and no
+    figures of the visible box; the page says which. PSNR and SSIM of whole images are those of the arrays.
+    `title` is the page's heading; other args and errors as `compare`.
     """
     entries = plan(images, left, right)
-    urls, lossy = _data_urls(images, entries)
+    urls, lossy = _data_urls(images, entries, limit)
     footer = "Images stored without loss."
     if lossy:
         footer = (
@@ -76,16 +76,16 @@ def compare_html(
     return Path(path)
 
 
-def _data_urls(images: Images, entries: dict) -> tuple[dict[tuple[str, str], str], list[str]]:
-    """WebP data URLs by (image name, method), and the methods that are stored with loss to stay in LIMIT."""
+def _data_urls(images: Images, entries: dict, limit: int) -> tuple[dict[tuple[str, str], str], list[str]]:
+    """WebP data URLs by (image name, method), and the methods that are stored with loss to stay in limit."""
     pairs = [(name, method) for name, methods in images.items() for method in methods]
     urls = {pair: _data_url(images[pair[0]][pair[1]], quality=90) for pair in pairs}
-    room = LIMIT - sum(map(len, urls.values()))
+    room = limit - sum(map(len, urls.values()))
     wanted = [TRUTH, *(entry[side] for side in ("right", "left") for entry in entries.values())]
     smallest_first = sorted(pairs, key=lambda pair: images[pair[0]][pair[1]].size)
     lossy = list(dict.fromkeys([*wanted, *(method for _, method in smallest_first)]))
     lossy = [method for method in lossy if any(method == stored for _, stored in pairs)]
-    while lossy:
+    while lossy and room > 0:
         better = {}
         for pair in (pair for pair in pairs if pair[1] == lossy[0]):
             better[pair] = _data_url(images[pair[0]][pair[1]], lossless=True, quality=40)  # here the effort

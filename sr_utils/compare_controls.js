@@ -67,7 +67,8 @@ function buildControls(root) {
   const find = (name) => root.querySelector(`.sr-compare-${name}`);
   const [image, left, right, map] = root.querySelectorAll("select");
   fill(map, Object.entries(MAPS), "gain");
-  find("counts").append(...COUNTS.map((count) => element("button", { type: "button", "data-act": count }, `${count}`)));
+  const counts = COUNTS.map((count) => element("button", { type: "button", "data-act": count }, `${count}`));
+  find("counts").append(...counts);
   const parts = ["stage", "handle", "zoom", "navigator", "scores", "status", "counts", "map", "help", "methods"];
   return {
     image, left, right, mapSelect: map, canvas: find("stage").firstElementChild, root,
@@ -88,7 +89,8 @@ function fillMethods(ui, state, changed) {
     const box = element("input", { type: "checkbox" });
     box.checked = state.chosen.includes(method);
     box.addEventListener("change", () => {
-      const wanted = state.entry.methods.filter((name) => (name === method ? box.checked : state.chosen.includes(name)));
+      const isWanted = (name) => (name === method ? box.checked : state.chosen.includes(name));
+      const wanted = state.entry.methods.filter(isWanted);
       box.checked ||= !wanted.length; // one stays
       if (wanted.length) state.chosen = wanted;
       changed();

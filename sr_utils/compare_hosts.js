@@ -35,7 +35,8 @@ function render({ model, el }) {
     if (answer.image !== view.state.entry.image) return; // another one has been chosen
     answer.pieces?.forEach((piece, i) => view.arrive({ ...piece, data: buffers[i] }));
     if (answer.side) view.tellSide(answer.side.method, answer.side);
-    if (answer.details && `${answer.pair}` === `${[view.state.left, view.state.right]}`) view.tellDetails(answer.details);
+    const { left, right } = view.state;
+    if (answer.details && `${answer.pair}` === `${[left, right]}`) view.tellDetails(answer.details);
   };
   const listeners = { "change:entry": update, "change:left": follow, "change:right": follow, "msg:custom": receive };
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
@@ -52,7 +53,8 @@ function renderPage(root, images) {
   const open = (name) => {
     const { left, right } = view.state;
     entry = images.find(({ image }) => image === name);
-    const pair = [left, right].map((kept, i) => (entry.methods.includes(kept) ? kept : [entry.left, entry.right][i]));
+    const keep = (kept, own) => (entry.methods.includes(kept) ? kept : own);
+    const pair = [keep(left, entry.left), keep(right, entry.right)];
     view.fillImages(images.map(({ image }) => image), name);
     view.open({ ...entry, whole: true, details: detailsOf(...pair), pieces: [] }, ...pair);
   };
@@ -71,6 +73,7 @@ function renderPage(root, images) {
   if (window === parent) return;
   // In a frame: whoever shows it makes it as high as it is, and knows that it lives
   const tell = () => parent.postMessage({ srCompareHeight: document.documentElement.offsetHeight }, "*");
+  tell(); // a browser calls no observer while the frame is off the screen
   new ResizeObserver(tell).observe(document.documentElement);
 }
 

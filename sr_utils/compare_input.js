@@ -47,13 +47,14 @@ function bindPointer({ stage, handle }, state, act) {
     pointers.set(event.pointerId, event);
     const toLine = (state.split / 100) * stage.clientWidth - position(event)[0];
     const line = event.target === handle;
-    drag = { split: pointers.size < 2 && (line || (state.mode === "split" && state.whole)), grip: line ? toLine : 0 };
-    Object.assign(drag, { start: event, moved: line || pointers.size > 1 });
+    const pinch = pointers.size > 1, split = line || (state.mode === "split" && state.whole);
+    drag = { split: split && !pinch, grip: line ? toLine : 0, start: event, moved: line || pinch };
     (state.mode === "split" ? handle : stage).focus({ preventScroll: true });
   });
   stage.addEventListener("mousedown", (event) => event.preventDefault()); // or JupyterLab's cell takes the focus
   // One finger up or down scrolls the page; two must not.
-  stage.addEventListener("touchstart", (event) => event.touches.length > 1 && event.preventDefault(), { passive: false });
+  const onTouch = (event) => event.touches.length > 1 && event.preventDefault();
+  stage.addEventListener("touchstart", onTouch, { passive: false });
   stage.addEventListener("pointermove", (event) => {
     const last = pointers.get(event.pointerId);
     if (!last) return;
@@ -79,7 +80,7 @@ function bindPointer({ stage, handle }, state, act) {
     if (state.mode === "split") follow(event);
     else act.toggle();
   });
-  stage.addEventListener("pointercancel", () => (drag.moved = true));
+  stage.addEventListener("pointercancel", () => drag && (drag.moved = true));
   stage.addEventListener("dblclick", (event) => act.zoomTwice(...position(event)));
   const onWheel = (event) => {
     if (!event.ctrlKey && !event.metaKey) return; // the plain wheel scrolls the page

@@ -89,7 +89,7 @@ function createPainter(canvas) {
       context.fillStyle = `rgb(${colour})`;
       context.fillRect(start + (i * bar) / 256, top, bar / 256 + 0.5, 10);
     });
-    const ticks = gain ? [-reach, -reach / 2, 0, reach / 2, reach] : [0, 0.25, 0.5, 0.75, 1].map((part) => part * reach);
+    const ticks = (gain ? [-1, -0.5, 0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((part) => part * reach);
     ticks.forEach((tick, i) => {
       const ends = i === 0 || i === ticks.length - 1;
       const text = `${ends ? (tick < 0 ? "≤ " : tick > 0 ? "≥ " : "") : ""}${gain && tick > 0 ? "+" : ""}${tick}`;

@@ -67,12 +67,13 @@ function createPictures({ height, width, whole }, ask, changed) {
     if (!picture.asked.has(key)) pending++; // unasked for, at the opening
     picture.asked.add(key);
     const image = decode(piece.data);
-    turn = turn.then(async () => {
+    const drawn = turn.then(async () => {
       await draw(picture, piece, await image); // one after the other: an overview must not cover a tile
       pending--;
       changed();
     });
-    return turn;
+    turn = drawn.catch(() => null); // a piece that cannot be read holds up no other
+    return drawn;
   }
 
   async function draw(picture, { box: [y, x, boxHeight, boxWidth], step }, image) {

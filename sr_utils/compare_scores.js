@@ -52,7 +52,7 @@ function fillScores(place, { entry, mode, left, right }, methods, box, figures) 
   const of = (method) => [sides[method] ?? {}, hereOf(method)];
   const rows = methods.map((method) => row(method, ...of(method)));
   if (mode !== "grid" && left !== right && [left, right].every((method) => typeof sides[method]?.ssim === "number")) {
-    const gain = (a, b) => Object.fromEntries(["psnr", "ssim"].map((key) => [key, b[key] - a[key]])); // NaN beside a word
+    const gain = (a, b) => ({ psnr: b.psnr - a.psnr, ssim: b.ssim - a.ssim }); // NaN beside a word
     const signed = (value, ...how) => (Number.isFinite(value) ? (value > 0 ? "+" : "") + text(value, ...how) : "");
     rows.push(row("right − left", ...of(left).map((figure, i) => gain(figure, of(right)[i])), signed));
   }

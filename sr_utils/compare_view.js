@@ -1,4 +1,4 @@
-// The comparison itself: what is looked at, and how. `render` is the notebook's widget, `renderPage` the page.
+// The comparison itself: what is looked at, and how.
 
 const MAX_WIDTH = 1000, MAX_HEIGHT = 620; // CSS pixels of the stage
 const AROUND = 1.5; // a detail is shown with so many times its side
@@ -59,16 +59,18 @@ function createView(root, host) {
   function look(number) {
     detail = number;
     const [top, left, height, width] = tellings[number];
-    Object.assign(state, { y: top + height / 2, x: left + width / 2, span: AROUND * Math.max(height, width), whole: false });
+    Object.assign(state, { y: top + height / 2, x: left + width / 2, whole: false });
+    state.span = AROUND * Math.max(height, width);
     rescale();
     say(`Detail ${number + 1} of ${tellings.length}`);
   }
 
   const shown = () => (state.mode === "grid" ? state.chosen : [...new Set([state.left, state.right])]);
   function needAll(box) {
-    const { entry, mode } = state, all = Math.max(entry.width, entry.height);
-    const sharp = isMeasured(entry, box) || mode === "difference" || state.scale * size.ratio > Math.min(OVERVIEW / all, 1);
-    const methods = entry.truth && (mode === "difference" || isMeasured(entry, box)) ? [...shown(), entry.truth] : shown();
+    const { entry, mode } = state, exact = mode === "difference" || isMeasured(entry, box);
+    const reduced = Math.min(OVERVIEW / Math.max(entry.width, entry.height), 1);
+    const sharp = exact || state.scale * size.ratio > reduced;
+    const methods = entry.truth && exact ? [...shown(), entry.truth] : shown();
     methods.forEach((method) => pictures.need(method, sharp ? box : null));
     shown().forEach((method) => entry.sides[method] || host.askSide(method));
     pictures.flush();
@@ -97,12 +99,13 @@ function createView(root, host) {
 
   function settle(box) {
     host.look(box);
-    const names = state.mode === "grid" ? state.chosen.join(", ") : `${state.left} on the left, ${state.right} on the right`;
-    const seen = `${state.entry.image}, ${MODES[state.mode]}: ${names}; ${ui.zoom.textContent}, box ${box.join(", ")}`;
+    const { mode, left, right, chosen, entry } = state;
+    const names = mode === "grid" ? chosen.join(", ") : `${left} on the left, ${right} on the right`;
+    const seen = `${entry.image}, ${MODES[mode]}: ${names}; ${ui.zoom.textContent}, box ${box.join(", ")}`;
     ui.stage.setAttribute("aria-label", seen);
     ui.canvas.setAttribute("aria-label", seen);
     ui.navigator.setAttribute("aria-label", `Whole image with the visible box ${box.join(", ")}`);
-    ui.handle.setAttribute("aria-label", `Percent of the picture that shows ${state.left}, the rest shows ${state.right}`);
+    ui.handle.setAttribute("aria-label", `Percent of the picture that shows ${left}, the rest shows ${right}`);
     ui.stage.dataset.box = box.join(", ");
     measure(state, pictures, shown(), box);
   }
@@ -127,7 +130,8 @@ function createView(root, host) {
   function save() {
     const { image, border, truth } = state.entry;
     const told = truth ? ` · PSNR of the whole image (RGB, border ${border})` : "";
-    savePicture(ui.canvas, size.ratio, `${image} · box ${boxText()}${told}`, `${image} ${state.mode} ${boxSeen().join("-")}`);
+    const name = `${image} ${state.mode} ${boxSeen().join("-")}`;
+    savePicture(ui.canvas, size.ratio, `${image} · box ${boxText()}${told}`, name);
     say("Picture saved");
   }
 

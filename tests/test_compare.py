@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 from traitlets import TraitError
 
-from sr_utils import compare as module
 from sr_utils import compare_widget
 from sr_utils.compare import compare, compare_html
 from sr_utils.compare_plan import find_all_details, find_details, find_reach
@@ -190,11 +189,11 @@ def test_the_page_holds_every_pixel_and_figure(images, tmp_path):
     ]
 
 
-def test_a_large_page_tells_which_methods_are_not_exact(images, tmp_path, monkeypatch):
+def test_a_large_page_tells_which_methods_are_not_exact(images, tmp_path):
     exact = _page_data(compare_html(images, tmp_path / "exact.html").read_text(encoding="utf-8"))
     size = sum(len(side["data"]) for entry in exact for side in entry["sides"].values())
-    monkeypatch.setattr(module, "LIMIT", size - 500)  # too little for one method
-    text = compare_html(images, tmp_path / "page.html").read_text(encoding="utf-8")
+    page = compare_html(images, tmp_path / "page.html", limit=size - 500)  # too little for one method
+    text = page.read_text(encoding="utf-8")
     entries = _page_data(text)
     lossy = {method for entry in entries for method, side in entry["sides"].items() if side["lossy"]}
     assert lossy and not lossy & {"HR", "ours"}  # the truth and the right side come first
@@ -205,8 +204,7 @@ def test_a_large_page_tells_which_methods_are_not_exact(images, tmp_path, monkey
         data = entries[0]["sides"][method]["data"].split(",")[1]
         same = (np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) == image).all()
         assert same == (method not in lossy)
-    monkeypatch.setattr(module, "LIMIT", 10)
-    text = compare_html(images, tmp_path / "page.html").read_text(encoding="utf-8")
+    text = compare_html(images, tmp_path / "page.html", limit=10).read_text(encoding="utf-8")
     assert "quality 90" in text and "without loss" not in text
 
 

@@ -28,10 +28,9 @@ def executed(tmp_path, monkeypatch):
     compare(IMAGES, right="ours")._ipython_display_()
     folder = tmp_path / "report" / "executed"
     folder.mkdir(parents=True)
-    cells = [
-        nbformat.v4.new_code_cell("compare(images)", outputs=outputs),
-        nbformat.v4.new_markdown_cell("After"),
-    ]
+    before = nbformat.v4.new_markdown_cell("Before\n\n" * 60)  # the comparison lies off the screen at first
+    after = nbformat.v4.new_markdown_cell("After")
+    cells = [before, nbformat.v4.new_code_cell("compare(images)", outputs=outputs), after]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "one.ipynb")
     spec = importlib.util.spec_from_file_location("run_all", RUN_ALL)
     run_all = importlib.util.module_from_spec(spec)
@@ -47,6 +46,7 @@ def test_the_executed_page_holds_the_comparison_and_prints_its_still(chromium, e
     frame, still = page.locator("iframe.sr-compare-live"), page.locator(".jp-RenderedImage img")
     frame.wait_for()
     assert not still.is_visible()
+    frame.scroll_into_view_if_needed()
     inside = page.frame_locator("iframe.sr-compare-live")
     view = View(page, scope=inside)
     view.assert_shows(WIDE, "bicubic", "ours")
