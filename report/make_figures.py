@@ -25,6 +25,7 @@ from sr_utils.metrics import column, evaluate, summarize
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.views.charts import draw_ablations, draw_time_to_psnr, draw_tradeoff
+from sr_utils.views.compare import compare
 from sr_utils.views.figures import draw_images, draw_split, draw_zoom
 
 PATHS, CONFIG = Paths(Path(__file__).parents[1]), configure("demo")
@@ -47,9 +48,10 @@ def compare_shipped() -> dict[str, Figure]:
     best = max(networks, key=lambda label: means[label])
     butterfly = {"HR": hr["butterfly"]} | {method: made["butterfly"] for method, made in outputs.items()}
     equal = [name for name in butterfly if name in ("HR", "bicubic") or name.endswith(" · 2,000 steps")]
+    box = compare({"butterfly": butterfly}, right=best).box  # where the comparison opens
     return {
         "tradeoff": draw_tradeoff(points, convention="Set5, Y, border 4"),
-        "zoom": draw_zoom({method: butterfly[method] for method in equal}, title="butterfly"),
+        "zoom": draw_zoom({method: butterfly[method] for method in equal}, title="butterfly", box=box),
         "hero": draw_split({name: butterfly[name][WING] for name in ("bicubic", best)}),
     }
 
@@ -80,10 +82,11 @@ def photograph_slider(target: Path) -> None:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 820, "height": 760})
+        page = browser.new_page(viewport={"width": 820, "height": 800})
         page.goto((PATHS.root / "report" / "compare.html").as_uri())
-        page.locator(".sr-compare-stage img").first.wait_for()
-        page.screenshot(path=target)
+        page.locator(".sr-compare-stage[data-box][aria-busy=false]").wait_for()
+        page.wait_for_timeout(1000)  # figures of the box
+        page.locator(".sr-compare").screenshot(path=target)
         browser.close()
 
 
