@@ -68,7 +68,7 @@ function createPictures({ height, width, whole }, ask, changed) {
     picture.asked.add(key);
     const image = decode(piece.data);
     const drawn = turn.then(async () => {
-      await draw(picture, piece, await image); // one after the other: an overview must not cover a tile
+      await draw(picture, piece, await image); // one after the other, as they were asked for
       pending--;
       changed();
     });
@@ -79,7 +79,8 @@ function createPictures({ height, width, whole }, ask, changed) {
   async function draw(picture, { box: [y, x, boxHeight, boxWidth], step }, image) {
     picture.canvas ??= newCanvas(width, height);
     picture.canvas.context.imageSmoothingEnabled = step > 1; // an LR image's pixels are squares
-    picture.canvas.context.drawImage(image, x, y, boxWidth, boxHeight);
+    const late = step > 1 && picture.here.size; // an overview must not cover the tiles that are here
+    if (!late) picture.canvas.context.drawImage(image, x, y, boxWidth, boxHeight);
     if (step > 1) picture.small = image;
     else tilesOf([y, x, boxHeight, boxWidth]).forEach((tile) => picture.here.add(`${tile}`));
     const factor = OVERVIEW / Math.max(width, height);

@@ -24,9 +24,10 @@ function createView(root, host) {
       state.chosen = chooseMethods(state, state.chosen.length || 4);
     }
     fillMethods(ui, state, layout);
-    layout();
+    const arrivals = entry.pieces.map(pictures.arrive); // before a paint asks for them
     look(0);
-    return Promise.all(entry.pieces.map(pictures.arrive));
+    layout();
+    return Promise.all(arrivals);
   }
 
   function layout() {

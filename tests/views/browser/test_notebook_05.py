@@ -51,7 +51,7 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
         view.press(key)
         screen, (panel,) = view.screen(), view.panels()
         seen = view.stage.evaluate("stage => stage.seen")
-        down, across = np.mgrid[panel["y"] + 2 : screen.shape[0] - 2 : 3, 2 : screen.shape[1] - 2 : 3]
+        down, across = np.mgrid[panel["y"] + 6 : screen.shape[0] - 6 : 3, 6 : screen.shape[1] - 6 : 3]
         top = round(panel["y"] + panel["height"] / 2 - seen["y"] * seen["scale"])
         left = round(panel["width"] / 2 - seen["x"] * seen["scale"])
         rows, columns = (down + 0.5 - top) / seen["scale"], (across + 0.5 - left) / seen["scale"]
