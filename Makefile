@@ -3,14 +3,23 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo test lab full bench bench-long soak figures weights clean
+.PHONY: demo test lint test-lowest lab full bench bench-long soak figures weights clean
 demo: $(BIN)/ready
 	$(BIN)/python -m sr_utils notebooks demo
 
 test: $(BIN)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
+	$(BIN)/lint-imports && $(BIN)/mypy
 	$(BIN)/python -m pytest
+
+lint: $(BIN)/ready
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
+	$(BIN)/lint-imports && $(BIN)/mypy
+
+test-lowest:
+	PIP_CONSTRAINT=tests/lowest.txt $(MAKE) test VENV=.venv-lowest
 
 lab: $(BIN)/ready
 	$(BIN)/jupyter lab --preferred-dir=notebooks

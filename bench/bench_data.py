@@ -19,8 +19,10 @@ import numpy as np
 from sr_utils import images
 from sr_utils.ahead import ahead
 from sr_utils.data.batches import PatchSampler, random_generator
-from sr_utils.data.build_store import build_store, open_store, window_starts
-from sr_utils.data.sources import Pair
+from sr_utils.data.build_store import build_store
+from sr_utils.data.pair import Pair
+from sr_utils.data.store import open_store
+from sr_utils.data.windows import window_starts
 
 COMMAND = "python bench/bench_data.py"
 CORES = os.cpu_count() or 1

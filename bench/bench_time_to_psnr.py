@@ -23,6 +23,7 @@ from sr_utils import device, images
 from sr_utils.config import FULL, OPEN
 from sr_utils.data import sources
 from sr_utils.data.build_store import build_split
+from sr_utils.data.pair import read_pair
 from sr_utils.device import Device
 from sr_utils.enlarging.infer import super_resolve
 from sr_utils.files import write_atomic
@@ -68,8 +69,8 @@ def race(name: str, root: Path, up_to: float, minutes: float) -> list[dict[str, 
     found, set5 = sources.find_benchmark(config, Paths(root), download=False)
     if found != "Set5":
         raise FileNotFoundError("Set5 is missing. Let SR_DATA name a folder that holds Set5 and train.")
-    set5 = [sources.read_pair(pair) for pair in set5]
-    pairs = [sources.read_pair(pair) for pair in sources.find_split(config, Paths(root), "val")]
+    set5 = [read_pair(pair) for pair in set5]
+    pairs = [read_pair(pair) for pair in sources.find_split(config, Paths(root), "val")]
     enlarged = [(images.resize_bicubic(lr, 4), hr) for hr, lr in pairs]
     bicubic = float(np.mean([psnr(sr, hr, border=4) for sr, hr in enlarged]))
     curve: list[dict[str, float]] = []

@@ -17,6 +17,7 @@ from sr_utils import images
 from sr_utils.config import configure
 from sr_utils.console import say
 from sr_utils.data import sources
+from sr_utils.data.pair import Pair
 from sr_utils.device import choose_device
 from sr_utils.files import write_atomic
 from sr_utils.paths import Paths
@@ -75,7 +76,7 @@ def tell(
     say(f"{claim:<66} {value:>10.4g} {unit:<8} {verdict}")
 
 
-def make_photos(folder: Path, count: int) -> list[sources.Pair]:
+def make_photos(folder: Path, count: int) -> list[Pair]:
     """Stand-ins of 2040×1356: crops of real photos, enlarged if needed, mirrored, with fine grain; PNGs.
 
     The photos come from the folder train/photos below SR_DATA, or are the demo's.
@@ -94,7 +95,7 @@ def make_photos(folder: Path, count: int) -> list[sources.Pair]:
             hr = _stand_in(images.read_image(files[number % len(files)]), rng)
             images.write_image(hr_path, hr)
             images.write_image(lr_path, images.resize_bicubic(hr, 0.25))
-        pairs.append(sources.Pair(name, hr_path, lr_path))
+        pairs.append(Pair(name, hr_path, lr_path))
     return pairs
 
 

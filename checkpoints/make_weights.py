@@ -18,6 +18,7 @@ from sr_utils.config import OPEN
 from sr_utils.console import say
 from sr_utils.data import sources
 from sr_utils.data.build_store import build_split
+from sr_utils.data.pair import find_pairs, read_pair
 from sr_utils.enlarging.infer import enlarge_with
 from sr_utils.files import write_atomic
 from sr_utils.metrics import evaluate, summarize
@@ -115,8 +116,8 @@ def measure(paths: Paths) -> None:
     benchmarks = pairs[0].hr.parents[2]  # Set5/HR/butterfly.png
     tables = []
     for name in ("Set5", "Set14"):
-        found = sources.find_pairs(benchmarks / name / "HR", benchmarks / name / "LR_bicubic_x4")
-        pairs = {pair.name: sources.read_pair(pair) for pair in found}
+        found = find_pairs(benchmarks / name / "HR", benchmarks / name / "LR_bicubic_x4")
+        pairs = {pair.name: read_pair(pair) for pair in found}
         table = evaluate({key: hr for key, (hr, _) in pairs.items()}, enlarge_with(networks, pairs))
         tables.append(summarize(table).reset_index().assign(photos=name))
     results = pd.concat(tables).set_index(["photos", "method"])

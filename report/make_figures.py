@@ -17,6 +17,7 @@ from sr_utils import images
 from sr_utils.checkpoints import load_shipped
 from sr_utils.config import configure
 from sr_utils.data import sources
+from sr_utils.data.pair import read_pair
 from sr_utils.enlarging.infer import enlarge_with
 from sr_utils.experiments.study import compare_arms, read_table
 from sr_utils.hand_in.report import draw_pages
@@ -24,6 +25,7 @@ from sr_utils.metrics import column, evaluate, summarize
 from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.views.charts import draw_ablations, draw_time_to_psnr, draw_tradeoff
+from sr_utils.views.compare import compare
 from sr_utils.views.figures import draw_images, draw_split, draw_zoom
 
 PATHS, CONFIG = Paths(Path(__file__).parents[1]), configure("demo")
@@ -36,7 +38,7 @@ def compare_shipped() -> dict[str, Figure]:
     found, pairs = sources.find_benchmark(CONFIG, PATHS, download=False)
     if found != "Set5":
         raise FileNotFoundError("Set5 is missing: put it into data/Set5, or let SR_DATA name its folder.")
-    photos = {pair.name: sources.read_pair(pair) for pair in pairs}
+    photos = {pair.name: read_pair(pair) for pair in pairs}
     networks = load_shipped(PATHS.root / "checkpoints")
     outputs = enlarge_with(networks, photos)
     hr = {name: truth for name, (truth, _) in photos.items()}
@@ -46,16 +48,17 @@ def compare_shipped() -> dict[str, Figure]:
     best = max(networks, key=lambda label: means[label])
     butterfly = {"HR": hr["butterfly"]} | {method: made["butterfly"] for method, made in outputs.items()}
     equal = [name for name in butterfly if name in ("HR", "bicubic") or name.endswith(" · 2,000 steps")]
+    box = compare({"butterfly": butterfly}, right=best).box  # where the comparison opens
     return {
         "tradeoff": draw_tradeoff(points, convention="Set5, Y, border 4"),
-        "zoom": draw_zoom({method: butterfly[method] for method in equal}, title="butterfly"),
+        "zoom": draw_zoom({method: butterfly[method] for method in equal}, title="butterfly", box=box),
         "hero": draw_split({name: butterfly[name][WING] for name in ("bicubic", best)}),
     }
 
 
 def show_demo() -> dict[str, Figure]:
     """What the demo made."""
-    hr, lr = sources.read_pair(sources.find_split(CONFIG, PATHS, "train")[0])
+    hr, lr = read_pair(sources.find_split(CONFIG, PATHS, "train")[0])
     detail, small = (slice(100, 228), slice(60, 252)), (slice(25, 57), slice(15, 63))
     steps = {"HR (a detail)": hr[detail], "LR": lr[small]}
     steps["LR, bicubic ×4"] = images.resize_bicubic(lr, 4)[detail]
@@ -79,10 +82,11 @@ def photograph_slider(target: Path) -> None:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 820, "height": 760})
+        page = browser.new_page(viewport={"width": 820, "height": 800})
         page.goto((PATHS.root / "report" / "compare.html").as_uri())
-        page.locator(".sr-compare-stage img").first.wait_for()
-        page.screenshot(path=target)
+        page.locator(".sr-compare-stage[data-box][aria-busy=false]").wait_for()
+        page.wait_for_timeout(1000)  # figures of the box
+        page.locator(".sr-compare").screenshot(path=target)
         browser.close()
 
 

@@ -22,19 +22,19 @@ from sr_utils import foreign, names
 from sr_utils.config import PARAMETER_LIMIT, Config
 from sr_utils.console import say
 from sr_utils.files import write_atomic
-from sr_utils.networks import count_parameters, make_network
+from sr_utils.networks import Network, count_parameters, make_network
 from sr_utils.paths import Paths
 
 FORMAT = "sr_utils 1"
 HEADER_BYTES = 100_000_000  # safetensors' own limit
 
 
-def save_weights(path: Path | str, model: nn.Module, metadata: dict[str, Any], *, half: bool = False) -> None:
+def save_weights(path: Path | str, model: Network, metadata: dict[str, Any], *, half: bool = False) -> None:
     """Write a network's tensors and metadata as one safetensors file.
 
     Args:
         path: ends in .safetensors.
-        model: a network of `sr_utils.networks`.
+        model: the network.
         metadata: JSON-able values by name; network and its arguments are added.
         half: store float16, half the size for less than 0.001 dB.
     """
@@ -71,6 +71,7 @@ def export_onnx(model: nn.Module, path: Path | str) -> None:
         dynamo=True,
         verbose=False,
     )
+    assert program  # only the exporter without dynamo gives none
     write_atomic(path, program.model_proto.SerializeToString())
 
 
@@ -80,7 +81,7 @@ def load_checkpoint(
     res_scale: float | None = None,
     image_range: float | None = None,
     bilinear_skip: bool | None = None,
-) -> tuple[nn.Module, dict[str, Any]]:
+) -> tuple[Network, dict[str, Any]]:
     """A network in float32 on the CPU, in eval mode, and the metadata of its file.
 
     Args:
@@ -120,7 +121,7 @@ def load_checkpoint(
     return model.eval(), metadata
 
 
-def start_network(config: Config, paths: Paths) -> tuple[nn.Module, dict[str, Any] | None]:
+def start_network(config: Config, paths: Paths) -> tuple[Network, dict[str, Any] | None]:
     """A run's network before its first step, and the story of its initial weights, if it has some."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -154,7 +155,7 @@ def load_shipped(folder: Path | str, *, taken: Iterable[str] = ()) -> dict[str, 
         steps, story = 0, metadata
         while story:
             steps += story.get("config", {}).get("total_steps", 0)
-            story = story.get("initial_weights")
+            story = story.get("initial_weights") or {}
         label = f"{model.label} · {f'{steps:,} steps' if steps else path.stem}"
         networks[_free_label(label, path.stem, {*taken, *networks})] = model
     return networks
@@ -180,7 +181,7 @@ def load_runs(folder: Path | str, *, beside: Config, taken: Iterable[str] = ()) 
     return networks
 
 
-def _load_all(files: Iterable[Path]) -> Iterator[tuple[Path, nn.Module, dict[str, Any]]]:
+def _load_all(files: Iterable[Path]) -> Iterator[tuple[Path, Network, dict[str, Any]]]:
     for path in files:
         try:
             yield path, *load_checkpoint(path)
@@ -222,7 +223,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, An
     return tensors, metadata
 
 
-def _require_fit(path: Path, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+def _require_fit(path: Path, model: Network, tensors: dict[str, torch.Tensor]) -> None:
     expected = model.state_dict()
     problems = {
         "missing": sorted(expected.keys() - tensors.keys()),

@@ -53,7 +53,9 @@ def with_arguments(path: Path, metadata: dict[str, Any], given: dict[str, Any]) 
     ValueError: what is said does not belong to the network, or the file contradicts.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    network, arguments = metadata.get("network"), metadata.get("arguments", {})
+    network, arguments = str(metadata.get("network")), metadata.get("arguments")
+    if not isinstance(arguments, dict):  # a damaged story, which is told when the network is made
+        return metadata
     untold = UNTOLD.get(network, {}) if "format" not in metadata else {}
     for name, value in given.items():
         if name not in untold and arguments.get(name) != value:

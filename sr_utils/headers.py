@@ -5,7 +5,8 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from sr_utils import color
 
@@ -43,7 +44,8 @@ def read_header(path: Path | str, data: bytes | None = None) -> Header:
             has_exif = image.format != "PNG" or "exif" in image.info  # Pillow would decode a PNG to look
             turned = has_exif and image.getexif().get(0x0112) in _TURNED
             (width, height), kind, colors = image.size, image.format, color.describe(image)
-            if kind == "TIFF":  # its size as stored: newer Pillow has turned it already, older has not
+            if isinstance(image, TiffImageFile):
+                # Its size as stored: newer Pillow has turned it already, older has not.
                 width, height = image.tag_v2[256], image.tag_v2[257]
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a PNG, JPEG, WebP or TIFF image.") from None
@@ -74,19 +76,19 @@ def _open(path: Path | str, data: bytes | None) -> BinaryIO:
     return Path(path).open("rb") if data is None else io.BytesIO(data)
 
 
-def open_image(file: BinaryIO) -> Image.Image:
+def open_image(file: BinaryIO) -> ImageFile.ImageFile:
     """As Image.open, which refuses fewer pixels than we write, and warns of fewer still."""
     prefix = file.read(16)
     Image.init()
     for kind in FORMATS:
         opener, accepts = Image.OPEN[kind]
-        if accepts(prefix) is True:
+        if accepts and accepts(prefix) is True:
             file.seek(0)
-            return opener(file)
+            return opener(file, "")
     raise UnidentifiedImageError
 
 
-def _bits_per_sample(image: Image.Image) -> int:
-    if image.format == "TIFF":
+def _bits_per_sample(image: ImageFile.ImageFile) -> int:
+    if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(258, (1,)))  # BitsPerSample
     return 16 if image.tile and ";16" in str(image.tile[0].args) else 8  # as in "RGB;16B"

@@ -123,7 +123,7 @@ def encode_png(image: np.ndarray, color_chunks: bytes = b"") -> bytes:
     return color.insert_chunks(png, color_chunks) if color_chunks else png
 
 
-def decode_png(data: bytes) -> np.ndarray | None:
+def decode_png(data: bytes | memoryview) -> np.ndarray | None:
     """The uint8 (H, W, 3) RGB image of a PNG (or another file) in memory; None where it is damaged."""
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
@@ -172,7 +172,7 @@ def resize_bicubic(image: np.ndarray, scale: float, padding: str = "mirror") -> 
         pixels = np.pad(image, widths, "symmetric" if padding == "mirror" else "edge")
         rows = torch.from_numpy(pixels.reshape(len(pixels), -1).astype(np.float32))[None, None]
         size = (round(len(pixels) * scale), rows.shape[3])
-        rows = F.interpolate(rows, size, mode="bicubic", antialias=True)[0, 0, cut:-cut]
-        rows = (rows + 0.5).floor().clamp(0, 255).byte().numpy()
-        image = rows.reshape(-1, *pixels.shape[1:]).swapaxes(0, 1)  # the other axis next
+        resized = F.interpolate(rows, size, mode="bicubic", antialias=True)[0, 0, cut:-cut]
+        rounded = (resized + 0.5).floor().clamp(0, 255).byte().numpy()
+        image = rounded.reshape(-1, *pixels.shape[1:]).swapaxes(0, 1)  # the other axis next
     return np.ascontiguousarray(image)

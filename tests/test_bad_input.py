@@ -12,8 +12,9 @@ from PIL import Image
 
 from sr_utils import images
 from sr_utils.data import build_store as lmdb_store
-from sr_utils.data import sources
-from sr_utils.data.build_store import build_store, open_store
+from sr_utils.data.build_store import build_store
+from sr_utils.data.pair import find_pairs
+from sr_utils.data.store import open_store
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 PATCH = 32
@@ -95,7 +96,7 @@ def pair_of(folder, name, height, width):
 
 
 def build(folder):
-    return build_store(sources.find_pairs(folder / "HR", folder / "LR"), folder / "store", smallest=PATCH)
+    return build_store(find_pairs(folder / "HR", folder / "LR"), folder / "store", smallest=PATCH)
 
 
 @pytest.fixture

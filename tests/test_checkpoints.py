@@ -113,6 +113,14 @@ def test_arguments_that_do_not_belong_to_a_file_are_refused(tmp_path: Path) -> N
             load_checkpoint(tmp_path / name, **given)
 
 
+def test_a_damaged_story_is_told_whatever_else_is_given(tmp_path: Path) -> None:
+    story = {"format": '"sr_utils 1"', "network": '"edsr"', "arguments": "[1]"}
+    safetensors.torch.save_file(EDSR(1, features=4).state_dict(), tmp_path / "e.safetensors", story)
+    for given in ({}, {"res_scale": 0.2}):
+        with pytest.raises(ValueError, match=r"e\.safetensors: unknown network in the metadata"):
+            load_checkpoint(tmp_path / "e.safetensors", **given)
+
+
 @pytest.mark.parametrize(("mean", "fits"), [(DIV2K_MEAN, True), ((0, 0, 0), False), ((0.5,) * 4, False)])
 def test_edsr_files_may_store_their_mean(tmp_path: Path, mean: tuple, fits: bool) -> None:
     model = EDSR(2)

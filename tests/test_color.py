@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from torch import nn
 
 from sr_utils import images
-from sr_utils.data.sources import conversion_note, find_pairs
+from sr_utils.data.pair import conversion_note, find_pairs
 from sr_utils.enlarging.infer import super_resolve_folder
 
 P3 = ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))

@@ -258,7 +258,7 @@ def test_enlarge_passes_on_what_foreign_weights_do_not_tell(run, project: Path, 
     monkeypatch.setattr(checkpoints, "load_checkpoint", load)
     assert run("enlarge", "small/p.png")[0] == 0
     assert run("enlarge", "small/p.png", "--res-scale", "0.2", "--image-range", "1")[0] == 0
-    assert given == [{}, {"res_scale": 0.2, "image_range": 1.0}]
+    assert given == [{"res_scale": None, "image_range": None}, {"res_scale": 0.2, "image_range": 1.0}]
 
 
 def test_enlarge_outside_of_any_project(run, project: Path, tmp_path_factory, monkeypatch) -> None:

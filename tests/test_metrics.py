@@ -7,7 +7,7 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from sr_utils import images, metrics
-from sr_utils.data.sources import find_pairs, read_pair
+from sr_utils.data.pair import find_pairs, read_pair
 
 
 def _noisy(image: np.ndarray, seed: int = 0) -> np.ndarray:

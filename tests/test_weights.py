@@ -13,7 +13,7 @@ import safetensors
 import torch
 
 from sr_utils import checkpoints, images
-from sr_utils.data.sources import find_pairs, read_pair
+from sr_utils.data.pair import find_pairs, read_pair
 from sr_utils.enlarging.infer import super_resolve
 from sr_utils.metrics import psnr
 from sr_utils.paths import Paths

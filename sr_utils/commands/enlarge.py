@@ -31,10 +31,11 @@ class Enlarge(Command, Foreign):
     def run(self) -> None:
         """Enlarge what can be read, then tell what could not."""
         files = list(dict.fromkeys(file for path in self.photos for file in _inputs(path)))
-        from sr_utils.enlarging.infer import SelfEnsemble, super_resolve_files
+        from sr_utils.enlarging.ensemble import SelfEnsemble
+        from sr_utils.enlarging.infer import super_resolve_files
 
-        model = self.load(self.weights or best_weights(self.root))
-        model = SelfEnsemble(model) if self.self_ensemble else model
+        network = self.load(self.weights or best_weights(self.root))
+        model = SelfEnsemble(network) if self.self_ensemble else network
         targets = [self._target(file) for file in files]
         outcome = super_resolve_files(model, files, targets, self.out)
         where = self.out or (targets[0] if len(targets) == 1 else f"photo{SUFFIX}.png beside each")

@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from sr_utils.commands.shared import SOME, Command, File, Foreign
 
 if TYPE_CHECKING:
-    from sr_utils.data.sources import Pair
+    from sr_utils.data.pair import Pair
 
 
 @dataclass(kw_only=True)
@@ -44,9 +44,10 @@ class Evaluate(Command, Foreign):
     def _pairs(self) -> "list[Pair]":
         from sr_utils.config import OPEN
         from sr_utils.data import sources
+        from sr_utils.data.pair import find_pairs
 
         if self.photos != ("Set5",):
-            return sources.find_pairs(self.photos[0], self.photos[1] if self.photos[1:] else None)
+            return find_pairs(self.photos[0], self.photos[1] if self.photos[1:] else None)
         found, pairs = sources.find_benchmark(OPEN, self.paths())
         if found != "Set5":
             raise FileNotFoundError("Set5 is missing and was not downloaded; see data/README.md.")

@@ -20,13 +20,27 @@ from sr_utils.files import write_atomic
 from sr_utils.metrics import column
 from sr_utils.paths import Paths
 from sr_utils.training.train import read_log
-from sr_utils.views.compare import HINT_HTML
+from sr_utils.views.compare.widget import HINT_HTML
 
 NAME = re.compile(r"\d\d_[a-z_]+")  # of a notebook of ours; Jupyter's copies are named 02_…-Copy1
 PSNR = column("PSNR", "rgb")
-SLIDER = (
-    '<iframe src="../compare.html" title="slider" style="width: 100%; height: 760px; border: 0"></iframe>'
-)
+# The comparison's page, as soon as its script runs; until then, and in print, the still picture before it.
+SLIDER = """<style>
+.sr-compare-frame { width: 100%; height: 1000px; border: 0 }
+.sr-compare-frame:not(.sr-compare-live) { position: absolute; visibility: hidden }
+@media screen { .jp-OutputArea-child:has(+ .jp-OutputArea-child .sr-compare-live) { display: none } }
+@media print { .sr-compare-frame { display: none } }
+</style><iframe class="sr-compare-frame" src="../compare.html" title="slider"></iframe>
+<script>
+window.addEventListener("message", (event) => {
+  for (const frame of document.querySelectorAll(".sr-compare-frame")) {
+    if (event.source === frame.contentWindow && event.data.srCompareHeight) {
+      frame.style.height = `${event.data.srCompareHeight}px`;
+      frame.classList.add("sr-compare-live");
+    }
+  }
+});
+</script>"""
 
 
 def run_notebooks(
@@ -49,7 +63,7 @@ def run_notebooks(
     if unknown or not found:
         there = ", ".join(found) or "none"
         raise ValueError(f"No notebook {' '.join(sorted(unknown))} in {folder}; there are: {there}.")
-    root = {"ROOT": str(paths.root)}
+    root: dict[str, Any] = {"ROOT": str(paths.root)}
     first = root | {"PROFILE": profile, "CHANGES": changes, "REMEMBER": False}
     began = time.perf_counter()
     for name in found:

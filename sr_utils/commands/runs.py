@@ -165,7 +165,8 @@ class ExportRun:
         """Copy."""
         from sr_utils.experiments.upkeep import export
 
-        export(*_find(paths, self.run), paths, self.folder)
+        [run] = _find(paths, self.run)
+        export(run, paths, self.folder)
 
 
 @dataclass(kw_only=True)

@@ -15,7 +15,7 @@ from sr_utils.config import PROFILES, Config
 from sr_utils.paths import CODE, Paths, find_root
 
 if TYPE_CHECKING:
-    from torch import nn
+    from sr_utils.networks import Network
 
 BEST = "checkpoints/msrresnet20_open.safetensors"  # by Set5's PSNR, see checkpoints/results.csv
 Folder = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")]  # the text tells the default
@@ -57,12 +57,11 @@ class Foreign:
     image_range: Number = None
     """Largest pixel value that foreign EDSR weights expect, 255 or 1."""
 
-    def load(self, path: Path) -> "nn.Module":
+    def load(self, path: Path) -> "Network":
         """The network of a checkpoint."""
         from sr_utils.checkpoints import load_checkpoint
 
-        given = {"res_scale": self.res_scale, "image_range": self.image_range}
-        return load_checkpoint(path, **{name: value for name, value in given.items() if value is not None})[0]
+        return load_checkpoint(path, res_scale=self.res_scale, image_range=self.image_range)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +81,14 @@ SUMMARIES = {
     "fast": "Our recipe on mini-DIV2K: a fraction of the steps.",
     "open": "Our recipe on 540 other photos; not for the challenge.",
 }
-Profile = subcommand_type_from_defaults(
-    {name: Fields(**asdict(config)) for name, config in PROFILES.items()},
-    descriptions=SUMMARIES,
-    sort_subcommands=False,
-)
+if TYPE_CHECKING:
+    Profile = Fields  # what each of the subcommands gives
+else:
+    Profile = subcommand_type_from_defaults(
+        {name: Fields(**asdict(config)) for name, config in PROFILES.items()},
+        descriptions=SUMMARIES,
+        sort_subcommands=False,
+    )
 
 
 @dataclass

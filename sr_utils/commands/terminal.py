@@ -106,7 +106,7 @@ class Lines(io.TextIOBase):
         self.stream, self.line, self.told = stream, "", time.monotonic()
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override]  # no class can set it, whatever typeshed says
         """That of the stream; a bar asks for it."""
         return self.stream.encoding
 

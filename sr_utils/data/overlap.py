@@ -7,11 +7,11 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from sr_utils import images
-from sr_utils.data import sources
+from sr_utils.data.pair import Pair
 from sr_utils.data.store import Photo, Store
 
 
-def require_apart(store: Store, val_pairs: Sequence[sources.Pair]) -> None:
+def require_apart(store: Store, val_pairs: Sequence[Pair]) -> None:
     """ValueError if the pixels of a validation photo are in a store, whatever its file is named there.
 
     A store that another tool made has no checksums to compare with.
@@ -29,7 +29,7 @@ def require_apart(store: Store, val_pairs: Sequence[sources.Pair]) -> None:
         )
 
 
-def _find_twin(pair: sources.Pair, photos: Sequence[Photo], codec: str) -> str | None:
+def _find_twin(pair: Pair, photos: Sequence[Photo], codec: str) -> str | None:
     """Name of the training photo whose sub-images are all crops of this photo, at the same places."""
     hr = pair.hr if isinstance(pair.hr, np.ndarray) else images.read_image(pair.hr)
     encode = np.ndarray.tobytes if codec == "raw" else images.encode_png
@@ -40,6 +40,9 @@ def _find_twin(pair: sources.Pair, photos: Sequence[Photo], codec: str) -> str |
 
     def is_twin(photo: Photo) -> bool:
         known = zip(photo.windows.values(), photo.checksums[0], strict=True)
-        return all(checksum(*corner, photo.height, photo.width) == value for corner, value in known)
+        return all(
+            corner is not None and checksum(*corner, photo.height, photo.width) == value
+            for corner, value in known
+        )
 
     return next((photo.name for photo in photos if photo.checksums and is_twin(photo)), None)

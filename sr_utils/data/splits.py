@@ -10,6 +10,7 @@ import numpy as np
 from sr_utils.config import Config
 from sr_utils.console import say
 from sr_utils.data import sources
+from sr_utils.data.pair import Pair
 from sr_utils.data.store import Store, open_store
 from sr_utils.paths import Paths
 
@@ -63,9 +64,9 @@ def _require_photos(store: Store, config: Config, paths: Paths) -> None:
         )
 
 
-def source_digest(pairs: Sequence[sources.Pair]) -> str:
+def source_digest(pairs: Sequence[Pair]) -> str:
     """Changes when a photo is added, removed, moved or written again."""
-    facts = []
+    facts: list[tuple[object, ...]] = []
     for name, *sides, _ in pairs:  # a reduced copy tells its share by its name
         for side in sides:
             if isinstance(side, np.ndarray):
@@ -76,7 +77,7 @@ def source_digest(pairs: Sequence[sources.Pair]) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def content_digest(pairs: Sequence[sources.Pair]) -> str:
+def content_digest(pairs: Sequence[Pair]) -> str:
     """Equal for the same files wherever they are copied to, and read quickly; empty if there are arrays."""
     digest = hashlib.sha256()
     for name, *sides, _ in pairs:

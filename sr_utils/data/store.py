@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ class Photo(NamedTuple):
     name: str
     height: int  # of its HR windows: min(side, sub_image)
     width: int
-    windows: dict[str, tuple[int, int] | None]  # ASCII key (`0001_s001`, …) → top left in HR pixels, if known
+    windows: Mapping[str, tuple[int, int] | None]  # ASCII key (`0001_s001`, …) → top left in HR, if known
     checksums: list[list[int]]  # XXH3 of each HR value, then of each LR value
 
 
@@ -72,7 +73,8 @@ class Store:
 
     def _open(self) -> None:
         self._pid, self._lock = os.getpid(), threading.Lock()  # after a fork, the parent's may be taken
-        self._environments, self._transactions = [], []
+        self._environments: list[lmdb.Environment] = []
+        self._transactions: list[lmdb.Transaction] = []
         try:
             for side, size in self.description["bytes"].items():
                 self._open_side(self.folder / side, size)
@@ -121,11 +123,11 @@ class Store:
             if not self._transactions:
                 raise ValueError(f"{self.folder} was closed or rebuilt. Open it again with open_store.")
             for transaction, scale in zip(self._transactions, (SCALE, 1), strict=True):
-                value = transaction.get(self.keys[index])
+                value, image = transaction.get(self.keys[index]), None
                 if value is not None and self.description["codec"] == "raw":
                     image = np.frombuffer(value, np.uint8).reshape(*self.sizes[index] * scale // SCALE, 3)
-                else:
-                    image = None if value is None else images.decode_png(value)
+                elif value is not None:
+                    image = images.decode_png(value)
                 if image is None:  # in foreign LMDBs: our own were read back when they were written
                     key = self.keys[index].decode()
                     raise ValueError(f"{self.folder}: sub-image {key} is missing or damaged. Build it again.")

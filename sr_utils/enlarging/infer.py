@@ -1,19 +1,15 @@
-"""Enlarging one image or a folder: any module that maps (N, 3, H, W) to (N, 3, 4H, 4W), whole or in tiles."""
+"""Enlarging an image, files or a folder by any module that maps (N, 3, H, W) to (N, 3, 4H, 4W), in tiles."""
 
-import hashlib
-import json
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import nn
 from tqdm import tqdm
 
@@ -22,20 +18,10 @@ from sr_utils.ahead import ahead
 from sr_utils.checkpoints import weights_digest
 from sr_utils.config import SCALE
 from sr_utils.console import say
-from sr_utils.enlarging.outputs import MANIFEST, is_whole, read_manifest, read_story, require_safe, sign
-from sr_utils.enlarging.tiles import Tile, iterate_strips, iterate_tiles
-from sr_utils.files import write_atomic
-
-__all__ = [
-    "MANIFEST",
-    "SelfEnsemble",
-    "enlarge_with",
-    "read_manifest",
-    "super_resolve",
-    "super_resolve_files",
-    "super_resolve_float",
-    "super_resolve_folder",
-]
+from sr_utils.enlarging.ensemble import SelfEnsemble
+from sr_utils.enlarging.inputs import read_input
+from sr_utils.enlarging.outputs import read_manifest, require_safe, write_output
+from sr_utils.enlarging.tiles import Tile, iterate_tiles
 
 
 def super_resolve(
@@ -84,29 +70,6 @@ def enlarge_with(
     for label, network in networks.items():
         outputs[label] = {name: super_resolve(network, lr) for name, (_, lr) in pairs.items()}
     return outputs
-
-
-class SelfEnsemble(nn.Module):
-    """Mean of a network's outputs for the eight turned and mirrored inputs; the challenge forbids it.
-
-    Source: Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW 2017.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network, self.receptive_field = network, network.receptive_field
-
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        outputs = []
-        for turns in range(4):
-            turned = lr.rot90(turns, (2, 3))
-            outputs.append(self._enlarge(turned).rot90(-turns, (2, 3)))
-            outputs.append(self._enlarge(turned.flip(3)).flip(3).rot90(-turns, (2, 3)))
-        return sum(outputs) / 8
-
-    def _enlarge(self, lr: torch.Tensor) -> torch.Tensor:
-        strips = iterate_strips(self.network, lr, (0, 0, *lr.shape[2:]), nullcontext)
-        return torch.cat([sr for _, sr in strips], dim=2)
 
 
 def super_resolve_folder(model: nn.Module, files: Sequence[Path], out: Path | str) -> list[Path]:
@@ -161,10 +124,11 @@ def super_resolve_files(
         folder.mkdir(parents=True, exist_ok=True)
     story = {"weights": weights_digest(model), "ensemble": isinstance(model, SelfEnsemble)}
     reader = ahead(
-        partial(_read, story=story, known=known if out else None), zip(files, targets, strict=True)
+        partial(read_input, story=story, known=known if out else None), zip(files, targets, strict=True)
     )
     bar = tqdm(reader, "enlarging", len(files), unit="image", file=sys.stdout, mininterval=0.5)
-    kept, failed, colorless, writing = 0, [], [], deque()
+    kept, failed, colorless = 0, [], []
+    writing: deque[Future[None]] = deque()
     with ThreadPoolExecutor(1) as writer:
         for (file, target), (data, lr, colors, lost) in bar:
             if isinstance(lr, str):
@@ -177,7 +141,7 @@ def super_resolve_files(
                 colorless += [f"{file.name} ({lost})"] if lost else []
                 record = story | {"image": file.stem, "lr": lr.shape[:2], "input_sha256": data}
                 record["seconds"] = round(time.perf_counter() - began, 3)
-                writing.append(writer.submit(_write, target, out, record, sr, colors))
+                writing.append(writer.submit(write_output, target, out, record, sr, colors))
                 if len(writing) > 2:  # bounds the memory, and tells a full disk
                     writing.popleft().result()
         for future in writing:
@@ -186,46 +150,3 @@ def super_resolve_files(
         told = ", ".join(colorless)
         say(f"{len(colorless)} outputs lack the colours of their inputs; convert these to sRGB first: {told}")
     return Outcome(list(targets), kept, failed)
-
-
-class _Input(NamedTuple):
-    digest: str
-    lr: np.ndarray | str | None  # its pixels, or what is wrong with it; None: its output is there
-    color_chunks: bytes = b""
-    lost_colors: str = ""  # which its output cannot carry
-
-
-def _read(pair: tuple[Path, Path], story: dict[str, Any], known: dict[str, dict[str, Any]] | None) -> _Input:
-    file, target = pair
-    try:
-        data = file.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        wanted = story | {"input_sha256": digest}
-        if target.is_file():  # raises where the name is too long
-            if known is None:
-                finished = read_story(target) == wanted and is_whole(target)
-            else:
-                made = known.get(file.stem, {})
-                finished = (wanted | {"bytes": target.stat().st_size}).items() <= made.items()
-            if finished:
-                return _Input(digest, None)
-        header = images.read_header(file, data)
-        images.require_readable(target, SCALE * header.height, SCALE * header.width)
-        chunks = images.read_color_chunks(data)
-        lost = "" if chunks else header.colors
-        return _Input(digest, images.read_image(file), chunks, lost)
-    except (ValueError, OSError) as error:
-        return _Input("", str(error))
-
-
-def _write(
-    target: Path, out: Path | None, record: dict[str, Any], image: np.ndarray, color_chunks: bytes
-) -> None:
-    story = {name: record[name] for name in ("weights", "ensemble", "input_sha256")}
-    png = sign(images.encode_png(image, color_chunks), story)
-    write_atomic(target, png)
-    if not out:
-        return
-    record |= {"sr": image.shape[:2], "bytes": len(png), "sha256": hashlib.sha256(png).hexdigest()}
-    with (out / MANIFEST).open("a", encoding="utf-8") as file:
-        file.write(f"\n{json.dumps(record)}\n")  # a killed run may have left half a line

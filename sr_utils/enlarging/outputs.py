@@ -16,6 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from sr_utils import images
+from sr_utils.files import write_atomic
+
 MANIFEST = "manifest.jsonl"
 KEYWORD = b"sr_utils\0"
 HEAD = 33  # bytes of a PNG before its second chunk: signature and IHDR
@@ -48,6 +53,20 @@ def is_whole(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-min(len(END), path.stat().st_size), 2)
         return file.read() == END
+
+
+def write_output(
+    target: Path, out: Path | None, record: dict[str, Any], image: np.ndarray, color_chunks: bytes
+) -> None:
+    """Write a signed PNG, and its record into the manifest of the folder `out`, if any."""
+    story = {name: record[name] for name in ("weights", "ensemble", "input_sha256")}
+    png = sign(images.encode_png(image, color_chunks), story)
+    write_atomic(target, png)
+    if not out:
+        return
+    record |= {"sr": image.shape[:2], "bytes": len(png), "sha256": hashlib.sha256(png).hexdigest()}
+    with (out / MANIFEST).open("a", encoding="utf-8") as file:
+        file.write(f"\n{json.dumps(record)}\n")  # a killed run may have left half a line
 
 
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:

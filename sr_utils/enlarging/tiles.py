@@ -13,6 +13,7 @@ from sr_utils import images
 from sr_utils.config import SCALE
 from sr_utils.console import say
 from sr_utils.device import Device, choose_device
+from sr_utils.networks import Network
 
 Tile = int | Literal["auto"] | None
 Box = tuple[int, int, int, int]
@@ -49,7 +50,7 @@ def iterate_tiles(
         if overlap is None and side < max(height, width):
             raise ValueError(f"{type(model).__name__} has no receptive_field: pass overlap= in LR pixels.")
     device = choose_device(precision)
-    model = model.to(device.device, memory_format=device.memory_format).eval()
+    model = model.to(device.device).to(memory_format=device.memory_format).eval()
     waiting = _cut((0, 0, height, width), side)
     while waiting:
         try:
@@ -89,23 +90,23 @@ def _one_tile(
 def iterate_strips(
     model: nn.Module, lr: torch.Tensor, box: Box, autocast: Callable[[], AbstractContextManager]
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """(row, output) of a box of an LR batch: strip by strip, or at once if a module is not in two halves.
+    """(row, output) of a box of an LR batch: strip by strip, or at once if a module is no `Network`.
 
     The half that enlarges takes the memory, 16 × 64 values for an LR pixel, and half of the time. Its three
     or four convolutions at growing size see 2 LR pixels around: it runs on a strip and these alone.
     """
     top, left, bottom, right = box
-    halves = hasattr(model, "extract")
-    if halves:
+    network = model if isinstance(model, Network) else None
+    if network:
         with autocast():
-            features = model.extract(lr)
-    height = STRIP if halves else bottom - top
+            features = network.extract(lr)
+    height = STRIP if network else bottom - top
     for row in range(top, bottom, height):
         end = min(row + height, bottom)
-        above, before = (max(row - 2, 0), max(left - 2, 0)) if halves else (0, 0)
-        part = (..., slice(above, end + 2), slice(before, right + 2)) if halves else ...
+        above, before = (max(row - 2, 0), max(left - 2, 0)) if network else (0, 0)
+        part = (..., slice(above, end + 2), slice(before, right + 2)) if network else ...
         with autocast():
-            sr = model.reconstruct(features[part], lr[part]) if halves else model(lr)
+            sr = network.reconstruct(features[part], lr[part]) if network else model(lr)
         expected = tuple(SCALE * size for size in lr[part].shape[-2:])
         if sr.shape[-2:] != expected:
             raise ValueError(

@@ -11,19 +11,20 @@ from tqdm import tqdm
 
 from sr_utils import images
 from sr_utils.config import SCALE
-from sr_utils.data import sources
+from sr_utils.data.pair import Pair, read_pair
 from sr_utils.enlarging.infer import enlarge_with
+from sr_utils.headers import read_header
 from sr_utils.metrics import TRUTH, column, evaluate, summarize
 
 
-def rank(networks: Mapping[str, nn.Module], pairs: Sequence[sources.Pair]) -> pd.DataFrame:
+def rank(networks: Mapping[str, nn.Module], pairs: Sequence[Pair]) -> pd.DataFrame:
     """Mean PSNR and SSIM (RGB and Y, border 4) of bicubic and some networks, the highest PSNR (RGB) first.
 
     One photo after another, so that any number of them fits into memory.
     """
     tables = []
     for pair in tqdm(pairs, "measuring", unit="photo", file=sys.stdout, mininterval=0.5):
-        hr, lr = sources.read_pair(pair)
+        hr, lr = read_pair(pair)
         tables.append(evaluate({pair.name: hr}, enlarge_with(networks, {pair.name: (hr, lr)})))
     means = summarize(pd.concat(tables))
     return means.sort_values(column("PSNR", "rgb"), ascending=False)
@@ -45,9 +46,9 @@ def read_outputs(hr_folder: Path, folders: Mapping[str, Path]) -> dict[str, dict
     }
     problems = []
     for name, path in truths.items():
-        size = images.read_header(path)[:2]
+        size = read_header(path)[:2]
         for tool, files in outputs.items():
-            got = images.read_header(files[name])[:2] if name in files else "nothing"
+            got = read_header(files[name])[:2] if name in files else "nothing"
             if got not in (size, _cut(size)):
                 problems.append(f"{tool}, {name}: expected {size[0]}×{size[1]} pixels, got {_told(got)}")
     if problems:
@@ -56,7 +57,7 @@ def read_outputs(hr_folder: Path, folders: Mapping[str, Path]) -> dict[str, dict
     shown = {}
     for name, path in truths.items():
         files = {TRUTH: path} | {tool: files[name] for tool, files in outputs.items()}
-        height, width = _cut(images.read_header(path)[:2])
+        height, width = _cut(read_header(path)[:2])
         shown[name] = {method: images.read_image(file)[:height, :width] for method, file in files.items()}
     return shown
 

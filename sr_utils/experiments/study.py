@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sr_utils import checkpoints, images
+from sr_utils import checkpoints
 from sr_utils.data.build_store import build_split
 from sr_utils.experiments.arms import ARMS, BASE, CHECK, CLAIMS, SEEDS, arm_config
 from sr_utils.experiments.paired import interval, judge
+from sr_utils.files import write_atomic
 from sr_utils.metrics import signed
 from sr_utils.paths import Paths
 from sr_utils.training.train import train
@@ -57,7 +58,12 @@ def run_arm(arm: str, seed: int, paths: Paths, **changes: Any) -> pd.DataFrame:
     _, story = checkpoints.load_checkpoint(folder / "last.safetensors")
     shutil.rmtree(folder)
     rows = [{"photo": name, "psnr": value} for name, value in story["val_psnr_rgb_border4"].items()]
-    told = {"arm": arm, "seed": seed, "steps": config.total_steps, "run": config.digest_name}
+    told: dict[str, str | int | float] = {
+        "arm": arm,
+        "seed": seed,
+        "steps": config.total_steps,
+        "run": config.digest_name,
+    }
     told |= {"data": story["data_fingerprint"][:12], "seconds": round(story["training_seconds"], 1)}
     return pd.DataFrame(rows).assign(**told)
 
@@ -101,11 +107,11 @@ def judge_claims(gains: pd.DataFrame) -> pd.DataFrame:
 
     "No gain" is confirmed where the interval ends below `NEGLIGIBLE`.
     """
-    rows = []
+    rows, known = [], gains.to_dict("index")
     for arm, (claim, expected) in CLAIMS.items():
-        if arm not in gains.index:
+        if arm not in known:
             continue
-        found = gains.loc[arm]
+        found = known[arm]
         verdict = found["at this budget"]
         if expected == "no gain" and found["seeds"] > 1 and found["to"] < NEGLIGIBLE:
             verdict = "no gain"
@@ -125,4 +131,4 @@ def run_study(paths: Paths, arms: Sequence[str] = ()) -> None:
             rows = run_arm(arm, seed, paths)
             kept = kept[(kept["arm"] != arm) | (kept["seed"] != seed)]
             table = pd.concat([kept, rows]) if len(kept) else rows
-            images.write_atomic(table_path(paths), table.round(4).to_csv(index=False))
+            write_atomic(table_path(paths), table.round(4).to_csv(index=False))

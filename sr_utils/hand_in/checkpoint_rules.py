@@ -10,12 +10,12 @@ from torch import nn
 
 from sr_utils import images
 from sr_utils.config import BORDER, PARAMETER_LIMIT, Config
-from sr_utils.data import sources
+from sr_utils.data.pair import Pair
 from sr_utils.enlarging.infer import super_resolve
 from sr_utils.hand_in.folder import HandIn, sha256
 from sr_utils.hand_in.rule import Rule, listed
 from sr_utils.metrics import psnr
-from sr_utils.networks import count_parameters, make_network
+from sr_utils.networks import Network, count_parameters, make_network
 from sr_utils.training.validation import validation_psnr
 
 _RETRAIN = "Train with 03 and hand in that checkpoint."
@@ -52,7 +52,7 @@ def _compare_sample(hand_in: HandIn, model: nn.Module) -> tuple[int, str]:
     return levels, f"largest difference {levels}, {psnr(again, kept, border=BORDER):.1f} dB"
 
 
-def check_story(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any]) -> list[Rule]:
+def check_story(hand_in: HandIn, model: Network, metadata: dict[str, Any]) -> list[Rule]:
     """What the checkpoint says of its training, against the rules, its config and the manifest."""
     initial, data = metadata.get("initial_weights", "unknown"), metadata.get("data_fingerprint", "unknown")
     told = "none" if initial is None else "some" if isinstance(initial, dict) else str(initial)
@@ -77,7 +77,7 @@ def check_story(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any]) -> 
     ]
 
 
-def _contradictions(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any]) -> list[str]:
+def _contradictions(hand_in: HandIn, model: Network, metadata: dict[str, Any]) -> list[str]:
     try:
         config = Config(**metadata["config"])
     except (KeyError, TypeError, ValueError) as error:  # for example of another version of the project
@@ -101,14 +101,15 @@ def _contradictions(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any])
 def stored_psnr(metadata: dict[str, Any]) -> dict[str, float]:
     """The validation PSNR of each photo as the checkpoint has it; empty where a value is no finite number."""
     stored = metadata.get("val_psnr_rgb_border4")
-    values = stored.values() if isinstance(stored, dict) else ()
-    right = all(type(value) in (int, float) and math.isfinite(value) and value > 0 for value in values)
-    return dict(stored) if values and right else {}
+    if not isinstance(stored, dict):
+        return {}
+    right = all(
+        type(value) in (int, float) and math.isfinite(value) and value > 0 for value in stored.values()
+    )
+    return dict(stored) if right else {}
 
 
-def check_validation(
-    model: nn.Module, metadata: dict[str, Any], val_pairs: Sequence[sources.Pair]
-) -> list[Rule]:
+def check_validation(model: nn.Module, metadata: dict[str, Any], val_pairs: Sequence[Pair]) -> list[Rule]:
     """The stored PSNR of each photo, and what the network reaches now where the photos are at hand."""
     stored, config = stored_psnr(metadata), metadata.get("config", {})
     most = config.get("validation_images") or math.inf

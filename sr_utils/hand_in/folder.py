@@ -87,7 +87,8 @@ def list_files(folder: Path) -> tuple[list[str], list[str]]:
 
     Links are not followed; what systems leave behind (`.DS_Store`, `__pycache__`) is passed over.
     """
-    files, others = [], []
+    files: list[str] = []
+    others: list[str] = []
     for place, folders, names in os.walk(folder):
         for path in sorted(Path(place) / name for name in (*folders, *names)):
             name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode

@@ -4,9 +4,10 @@ from typing import Any
 
 from sr_utils import images
 from sr_utils.config import SCALE
-from sr_utils.enlarging.infer import read_manifest
+from sr_utils.enlarging.outputs import read_manifest
 from sr_utils.hand_in.folder import HandIn, sha256
 from sr_utils.hand_in.rule import Rule, listed
+from sr_utils.headers import read_header
 
 _AGAIN = "Run 04 and 07 again."
 
@@ -44,7 +45,7 @@ def _unlike(hand_in: HandIn, name: str) -> str:
     if entry is None:
         return ""  # its name is wrong, which another rule tells
     try:
-        header = images.read_header(path)
+        header = read_header(path)
         right = list(header[:2]) == [SCALE * side for side in entry["size"]] and not header.note
         if not right or path.read_bytes()[:4] != b"\x89PNG":
             return f"{name} {header.height}×{header.width} {header.note}"

@@ -3,7 +3,7 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import typst
@@ -126,7 +126,7 @@ def draw_pages(config: Config, paths: Paths) -> list[bytes]:
     return pages if isinstance(pages, list) else [pages]
 
 
-def _compile(config: Config, paths: Paths, kind: str) -> Any:
+def _compile(config: Config, paths: Paths, kind: Literal["pdf", "png"]) -> Any:
     template = paths.root / "report" / "report.typ"
     folder = paths.results(config)
     inputs = {"folder": "/" + folder.relative_to(paths.root).as_posix()}

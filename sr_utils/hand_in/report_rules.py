@@ -38,7 +38,7 @@ def check_report(hand_in: HandIn, model: nn.Module, metadata: dict[str, Any]) ->
         f", {width:.0f}×{height:.0f} points" for width, height in others[:3]
     )
     stored = list(stored_psnr(metadata).values())
-    mean = np.mean(stored) if stored else np.inf
+    mean = float(np.mean(stored)) if stored else np.inf
     decibels = [float(number) for number in re.findall(r"(?<![\d.,+−-])\d+\.\d\d(?=\s*dB)", text)]
     near = min((abs(number - mean) for number in decibels), default=np.inf)  # another device rounds otherwise
     whole = re.search(rf"(?<![\d.,]){parameters}(?![.,]?\d)", text)

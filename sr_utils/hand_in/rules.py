@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from sr_utils import checkpoints
-from sr_utils.data import sources
+from sr_utils.data.pair import Pair
 from sr_utils.hand_in.checkpoint_rules import check_network, check_story, check_validation
 from sr_utils.hand_in.folder import CHECKPOINT, check_files, list_files, opened, read_hand_in
 from sr_utils.hand_in.image_rules import check_images, check_origin
@@ -17,7 +17,7 @@ from sr_utils.hand_in.source_rules import check_source
 __all__ = ["Rule", "as_table", "check"]
 
 
-def check(path: Path | str, *, val_pairs: Sequence[sources.Pair] = ()) -> list[Rule]:
+def check(path: Path | str, *, val_pairs: Sequence[Pair] = ()) -> list[Rule]:
     """Every rule of the challenge on a hand-in made by `submission.build`.
 
     What a folder cannot prove is taken from its records; the names of those rules end in "(attested)".
@@ -37,7 +37,7 @@ def check(path: Path | str, *, val_pairs: Sequence[sources.Pair] = ()) -> list[R
         return _check_folder(folder, val_pairs)
 
 
-def _check_folder(folder: Path, val_pairs: Sequence[sources.Pair]) -> list[Rule]:
+def _check_folder(folder: Path, val_pairs: Sequence[Pair]) -> list[Rule]:
     files, others = list_files(folder)
     rows = [
         Rule(

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sr_utils import images
 from sr_utils.config import Config
 from sr_utils.data import sources
 from sr_utils.data.splits import open_split
 from sr_utils.data.swap import CLAIM, swapped_in
-from sr_utils.enlarging.infer import read_manifest
+from sr_utils.enlarging.outputs import read_manifest
 from sr_utils.files import put_in_place, write_atomic
 from sr_utils.hand_in.folder import CHECKPOINT, MANIFEST, RECORDS, REPORT, files_of_others, list_files, sha256
 from sr_utils.hand_in.rules import Rule, as_table, check
 from sr_utils.hand_in.source_rules import SOURCES, copy_sources
+from sr_utils.headers import read_header
 from sr_utils.paths import Paths
 
 __all__ = ["SOURCES", "as_table", "build", "check", "pack"]
@@ -44,9 +44,7 @@ def build(config: Config, paths: Paths) -> Path:
         manifest = {
             "profile": config.profile,
             "test_images": config.test_images,
-            "inputs": {
-                file.stem: {"size": images.read_header(file)[:2], "sha256": sha256(file)} for file in files
-            },
+            "inputs": {file.stem: {"size": read_header(file)[:2], "sha256": sha256(file)} for file in files},
             "sample": files[0].stem,
             "data_fingerprint": store["fingerprint"],
             "files": {name: sha256(beside / name) for name in list_files(beside)[0] if name != CLAIM},
@@ -63,7 +61,7 @@ def _copy_images(files: Sequence[Path], made: Path, beside: Path) -> None:
         _copy(made / f"{file.stem}.png", beside / "images", "04_infer_test_set")
     records = read_manifest(made)
     lines = [json.dumps(records[file.stem]) + "\n" for file in files if file.stem in records]
-    images.write_atomic(beside / RECORDS, "".join(lines))
+    write_atomic(beside / RECORDS, "".join(lines))
     shutil.copy(files[0], beside / f"sample_LR{files[0].suffix}")
 
 

@@ -5,11 +5,12 @@ from torch import nn
 from sr_utils.networks.carn import CARN
 from sr_utils.networks.edsr import EDSR
 from sr_utils.networks.msrresnet import MSRResNet
+from sr_utils.networks.network import Network
 
-NETWORKS = {"msrresnet": MSRResNet, "edsr": EDSR, "carn": CARN}
+NETWORKS: dict[str, type[Network]] = {"msrresnet": MSRResNet, "edsr": EDSR, "carn": CARN}
 
 
-def make_network(name: str, **arguments: int | float) -> nn.Module:
+def make_network(name: str, **arguments: int | float) -> Network:
     """A new network with random weights; `name` is one of NETWORKS."""
     if name not in NETWORKS:
         raise ValueError(f"network: expected {', '.join(NETWORKS)}, got {name!r}.")
@@ -21,4 +22,4 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-__all__ = ["CARN", "EDSR", "NETWORKS", "MSRResNet", "count_parameters", "make_network"]
+__all__ = ["CARN", "EDSR", "NETWORKS", "MSRResNet", "Network", "count_parameters", "make_network"]

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sr_utils.networks.edsr import DIV2K_MEAN
+from sr_utils.networks.network import Network
 
 
 class Residual(nn.Module):
@@ -47,10 +48,11 @@ class Cascade(nn.Module):
         return x
 
 
-class CARN(nn.Module):
+class CARN(Network):
     """The ×4 network: a global cascade of three local cascades of three residual blocks."""
 
     name = "carn"
+    mean: torch.Tensor
 
     def __init__(self, features: int = 64) -> None:
         super().__init__()
@@ -64,9 +66,6 @@ class CARN(nn.Module):
         self.upconv1 = nn.Conv2d(features, 4 * features, 3, padding=1)
         self.upconv2 = nn.Conv2d(features, 4 * features, 3, padding=1)
         self.exit = nn.Conv2d(features, 3, 3, padding=1)
-
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        return self.reconstruct(self.extract(lr), lr)
 
     def extract(self, lr: torch.Tensor) -> torch.Tensor:
         """The half at LR size: (N, 3, H, W) → features (N, 64, H, W)."""

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sr_utils.networks.network import Network
+
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)  # RGB mean of DIV2K's training images, in [0, 1]
 
 
@@ -24,7 +26,7 @@ class ScaledResidualBlock(nn.Module):
         return x + self.res_scale * self.conv2(F.relu(self.conv1(x), inplace=True))
 
 
-class EDSR(nn.Module):
+class EDSR(Network):
     """The ×4 baseline.
 
     Args:
@@ -34,6 +36,7 @@ class EDSR(nn.Module):
     """
 
     name = "edsr"
+    mean: torch.Tensor
 
     def __init__(
         self, num_blocks: int = 16, features: int = 64, res_scale: float = 1.0, image_range: float = 255.0
@@ -57,9 +60,6 @@ class EDSR(nn.Module):
             upsample += [nn.Conv2d(features, 4 * features, 3, padding=1), nn.PixelShuffle(2)]
         self.upsample = nn.Sequential(*upsample)
         self.conv_last = nn.Conv2d(features, 3, 3, padding=1)
-
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        return self.reconstruct(self.extract(lr), lr)
 
     def extract(self, lr: torch.Tensor) -> torch.Tensor:
         """The half at LR size: (N, 3, H, W) → features (N, 64, H, W)."""

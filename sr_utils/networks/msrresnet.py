@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sr_utils.networks.network import Network
+
 
 class ResidualBlock(nn.Module):
     """conv – ReLU – conv, added to the input."""
@@ -32,7 +34,7 @@ class UnshuffleStem(nn.Conv2d):
         return super().forward(x if x.shape[1] == self.in_channels else x.repeat_interleave(16, dim=1))
 
 
-class MSRResNet(nn.Module):
+class MSRResNet(Network):
     """1,517,571 parameters with 16 blocks, 1,812,995 with 20.
 
     Args:
@@ -65,7 +67,7 @@ class MSRResNet(nn.Module):
         }
         self.bilinear_skip = bilinear_skip
         self.label = f"MSRResNet-{num_blocks}"
-        self.receptive_field = 2 * num_blocks + 4  # LR pixels to each side that an output pixel depends on
+        self.receptive_field = 2 * num_blocks + 4
         self.conv_first = (UnshuffleStem if unshuffle_stem else nn.Conv2d)(3, features, 3, padding=1)
         self.body = nn.Sequential(*[ResidualBlock(features) for _ in range(num_blocks)])
         self.upconv1 = nn.Conv2d(features, 4 * features, 3, padding=1)
@@ -77,10 +79,8 @@ class MSRResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
                 module.weight.data *= init_gain if module in outer else 0.1  # blocks start near the identity
-                nn.init.zeros_(module.bias)
-
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        return self.reconstruct(self.extract(lr), lr)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def extract(self, lr: torch.Tensor) -> torch.Tensor:
         """The half at LR size: (N, 3, H, W) → features (N, 64, H, W)."""

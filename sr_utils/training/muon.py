@@ -7,8 +7,8 @@ Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks"
 `learning_rate` Adam's meaning: Liu et al., "Muon is scalable for LLM training", 2025, arXiv:2502.16982.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, overload
 
 import torch
 from torch import nn
@@ -57,19 +57,29 @@ class Muon(torch.optim.Optimizer):
         for value in inner:
             self.state[value]["momentum"] = torch.zeros_like(value)
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """One update; where GradScaler has set `found_inf`, nothing changes."""
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update; where GradScaler has set `found_inf`, nothing changes.
+
+        `closure`, as every optimizer of torch takes it, is called first and gives the loss that is returned.
+        """
+        with torch.enable_grad():
+            loss = closure() if closure else None
         inner, others = self.param_groups
         found_inf = getattr(self, "found_inf", None)
-        self.adam.grad_scale, self.adam.found_inf = None, found_inf
+        self.adam.grad_scale, self.adam.found_inf = None, found_inf  # type: ignore[attr-defined]  # as GradScaler
         self.adam.param_groups[0]["lr"] = others["lr"]
         self.adam.step()
-        shapes: dict[torch.Size, list[nn.Parameter]] = {}
+        shapes: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = {}
         for value in inner["params"]:
-            shapes.setdefault(value.shape, []).append(value)
-        for same in shapes.values():  # all convolutions of one shape in the same few matrix products
-            gradients = torch.stack([value.grad for value in same])
+            if value.grad is not None:  # a weight without one stays, as with Adam
+                shapes.setdefault(value.shape, []).append((value, value.grad))
+        for found in shapes.values():  # all convolutions of one shape in the same few matrix products
+            same, gradients = [value for value, _ in found], torch.stack([gradient for _, gradient in found])
             old = torch.stack([self.state[value]["momentum"] for value in same])
             new = self._momentum * old + gradients
             matrices = (gradients + self._momentum * new).flatten(2)  # (K, out, in · 9)
@@ -80,6 +90,7 @@ class Muon(torch.optim.Optimizer):
             for value, momentum, difference in zip(same, new, change, strict=True):
                 self.state[value]["momentum"] = momentum
                 value.sub_(difference, alpha=inner["lr"])
+        return loss
 
     def state_dict(self) -> dict[str, Any]:
         """Both parts, as tensors and numbers."""

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from sr_utils.data.batches import PatchSampler
 from sr_utils.data.overlap import require_apart
 from sr_utils.data.splits import open_split
 from sr_utils.device import choose_device
+from sr_utils.networks import Network
 from sr_utils.paths import Paths
 from sr_utils.training import run_files
 from sr_utils.training.distributed import join
@@ -64,9 +65,10 @@ class Run:
             flip=config.flip,
             rotate=config.rotate,
         )
-        self.model = model.to(self.device.device, memory_format=self.device.memory_format)
+        self.model = model.to(self.device.device).to(memory_format=self.device.memory_format)
         self.forward = self.group.wrap(self.model)
         self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+        self.optimizer: torch.optim.Optimizer
         if config.optimizer == "muon":
             self.optimizer = Muon(model.parameters(), config.learning_rate, dtype=self.device.dtype)
         else:
@@ -176,7 +178,9 @@ class Run:
         return skipped
 
     def _validate(self, seconds: float) -> dict[str, float]:
-        candidates = {"trained": self.model} | ({"ema": self.ema.module} if self.config.ema_decay else {})
+        candidates = {"trained": self.model}
+        if self.config.ema_decay:
+            candidates["ema"] = cast(Network, self.ema.module)  # a copy of the model
         record = {}
         for kind, model in candidates.items():
             per_image = validation_psnr(model, self.val_pairs, precision=self.config.precision)
@@ -191,7 +195,7 @@ class Run:
         return record
 
     def _save_weights(
-        self, name: str, model: nn.Module, kind: str, per_image: dict[str, float], seconds: float
+        self, name: str, model: Network, kind: str, per_image: dict[str, float], seconds: float
     ) -> None:
         story = {
             "step": self.step,

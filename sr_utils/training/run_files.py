@@ -98,7 +98,7 @@ def read_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
     Raises:
         ValueError: no state is good; the message says what to do.
     """
-    problems = []
+    problems: list[str] = []
     for name in STATES:
         try:
             if (folder / name).exists():

@@ -26,7 +26,8 @@ def stop_flag() -> Iterator[threading.Event]:
     def stop(kind: int, _frame: object) -> None:
         flag.set()
         if kind != hangup:  # which shell and terminal both send
-            signal.signal(kind, again[kind])  # a second one does not wait for the end of a step
+            # A second one does not wait for the end of a step.
+            signal.signal(kind, again[signal.Signals(kind)])
 
     before = {kind: signal.getsignal(kind) or signal.SIG_DFL for kind in kinds}
     again = dict(before)

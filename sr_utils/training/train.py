@@ -108,9 +108,9 @@ def _train(run: Run) -> None:
     run.catch_up()
     steps = ahead(run.sampler.batch, range(run.step, config.total_steps))
     with stop_flag() as told_to_stop, _bar(run) as bar:
-        for step, (lr, hr) in steps:
-            hr, lr = images.to_tensor(hr, device.device), images.to_tensor(lr, device.device)
-            hr, lr = (group.take(batch) for batch in augment(hr, lr, config, step))
+        for step, (lr_batch, hr_batch) in steps:
+            pair = images.to_tensor(hr_batch, device.device), images.to_tensor(lr_batch, device.device)
+            hr, lr = (group.take(batch) for batch in augment(*pair, config, step))
             with device.autocast():
                 sr = run.forward(lr.contiguous(memory_format=device.memory_format))
             loss = LOSSES[config.loss](sr, hr)

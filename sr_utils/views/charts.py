@@ -94,9 +94,9 @@ def draw_tradeoff(points: Mapping[str, tuple[int, float]], *, convention: str) -
     """
     figure, ((axes,),) = new_figure(PAGE_WIDTH, 2.2, 1, 1)
     for marker, (method, (parameters, decibels)) in zip(cycle("osD^vP"), points.items(), strict=False):
-        place, told = (parameters / 1e6, decibels), f"{method}: {decibels:.2f} dB"
+        place, told = ([parameters / 1e6], [decibels]), f"{method}: {decibels:.2f} dB"
         if not parameters:  # far below the networks, whose differences are what is to be seen
-            place, marker, told = ((), ()), "", f"{told}, off the chart"
+            place, marker, told = ([], []), "", f"{told}, off the chart"
         axes.plot(*place, marker=marker, linestyle="", color=color(method), markersize=6, label=told)
     limit = f"limit: below {PARAMETER_LIMIT:,}"
     axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", linewidth=1, zorder=1, label=limit)
@@ -170,4 +170,4 @@ def _add_legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if handles:  # above the axes, where it covers no data
         style = {"ncols": 4, "fontsize": 7, "frameon": False, "handlelength": 3}
-        axes.get_figure().legend(handles, labels, loc="outside upper right", **style)
+        axes.figure.legend(handles, labels, loc="outside upper right", **style)

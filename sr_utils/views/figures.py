@@ -7,7 +7,7 @@ unsmoothed.
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,9 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from sr_utils.config import BORDER
+from sr_utils.config import BORDER, SCALE
 from sr_utils.files import write_atomic
 from sr_utils.metrics import psnr
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # from matplotlib 3.11 on
 
 INK = "#333333"
 COLORS = {
@@ -29,7 +32,7 @@ COLORS = {
     "EDSR": "#009E73",
     "CARN": "#CC79A7",
 }
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -110,29 +113,47 @@ def draw_split(methods: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def draw_zoom(outputs: Mapping[str, np.ndarray], *, title: str = "") -> Figure:
-    """The whole image beside a grid of the detail in which bicubic and truth differ most, by every method.
+def draw_zoom(
+    outputs: Mapping[str, np.ndarray], *, title: str = "", box: tuple[int, int, int, int] | None = None
+) -> Figure:
+    """The whole image beside a grid of one detail by every method.
 
     Args:
-        outputs: uint8 (H, W, 3) of one size by method, "HR" (the truth) and "bicubic" among them.
+        outputs: uint8 (H, W, 3) of one size by method, "HR" (the truth) among them; an LR image, of a quarter
+            of the size, is shown with its pixels as squares.
         title: name of the image.
+        box: top, left, height, width of the detail in HR pixels, for example `compare(...).box`; None: the
+            square in which "bicubic" differs most from the truth.
+
+    Raises:
+        ValueError: the box does not lie inside the image.
     """
     truth = outputs["HR"]
-    top, left, height, width = most_different_box(outputs["bicubic"], truth)
+    top, left, height, width = box or most_different_box(outputs["bicubic"], truth)
+    inside = min(top, left) >= 0 and top + height <= truth.shape[0] and left + width <= truth.shape[1]
+    if not inside or min(height, width) < 1:
+        raise ValueError(
+            f"box: expected top, left, height, width inside {truth.shape[0]}×{truth.shape[1]} pixels, "
+            f"got {box}."
+        )
     rows = 1 if len(outputs) <= 3 else 2
     columns = -(-len(outputs) // rows)
+    # in widths of a detail: the whole image, as high as the rows beside it
+    share = min(rows * height / width * truth.shape[1] / truth.shape[0], rows)
+    detail_width = PAGE_WIDTH / (columns + share)
     with plt.rc_context(STYLE):
-        figure = plt.figure(
-            figsize=(PAGE_WIDTH, rows * (PAGE_WIDTH / (columns + rows) + 0.35) + 0.2), layout="constrained"
-        )
-        grid = figure.add_gridspec(rows, columns + rows)
-        whole = figure.add_subplot(grid[:, :rows])
+        size = (PAGE_WIDTH, rows * (detail_width * min(height / width, 1.5) + 0.35) + 0.2)
+        figure = plt.figure(figsize=size, layout="constrained")
+        grid = figure.add_gridspec(rows, columns + 1, width_ratios=[share, *[1] * columns])
+        whole = figure.add_subplot(grid[:, 0])
     plt.close(figure)
     _show(whole, truth, f"{title}\n")
-    fontsize = min(8, 55 / (columns + rows))  # as narrow as the zooms
+    fontsize = min(8, 55 / (columns + share))  # as narrow as the zooms
     whole.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="#FFDD00", linewidth=1.5))
     for number, (method, image) in enumerate(outputs.items()):
-        axes = figure.add_subplot(grid[number // columns, rows + number % columns])
+        if image.shape[0] * SCALE == truth.shape[0]:
+            image = image.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+        axes = figure.add_subplot(grid[number // columns, 1 + number % columns])
         told = "truth" if method == "HR" else f"{psnr(image, truth, border=BORDER):.2f} dB"
         label = method.replace(" · ", "\n")
         detail = image[top : top + height, left : left + width]

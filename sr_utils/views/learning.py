@@ -15,7 +15,7 @@ from torch import nn
 from sr_utils import images
 from sr_utils.checkpoints import load_checkpoint
 from sr_utils.config import SCALE
-from sr_utils.data import sources
+from sr_utils.data.pair import Pair, read_pair
 from sr_utils.enlarging.infer import super_resolve
 from sr_utils.metrics import psnr
 from sr_utils.training.run_files import BEST, is_training, read_log
@@ -32,8 +32,8 @@ class Detail:
     The patches are kept as PNGs named by step, so that a run that goes on has those of before.
     """
 
-    def __init__(self, pair: sources.Pair, folder: Path) -> None:
-        hr, lr = sources.read_pair(pair)
+    def __init__(self, pair: Pair, folder: Path) -> None:
+        hr, lr = read_pair(pair)
         bicubic = images.resize_bicubic(lr, SCALE)
         top, left, height, width = (
             side // SCALE * SCALE for side in most_different_box(bicubic, hr, side=SIDE)

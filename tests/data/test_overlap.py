@@ -10,9 +10,9 @@ import pytest
 from sr_utils import images
 from sr_utils.config import DEMO
 from sr_utils.data import build_store as lmdb_store
-from sr_utils.data import sources
 from sr_utils.data import store as sub_images
 from sr_utils.data.overlap import require_apart
+from sr_utils.data.pair import Pair
 from sr_utils.paths import Paths
 from sr_utils.training.train import train
 
@@ -70,9 +70,9 @@ def test_photos_that_share_a_corner_are_two(tmp_path):
     other = one.copy()
     one[100:], other[100:] = 10, 20
     store = lmdb_store.build_store([("one", one, None)], tmp_path / "store", sub_image=64, step=32)
-    require_apart(store, [sources.Pair("other", other, None)])
+    require_apart(store, [Pair("other", other, None)])
     with pytest.raises(ValueError, match="other"):
-        require_apart(store, [sources.Pair("other", one, None)])
+        require_apart(store, [Pair("other", one, None)])
 
 
 def test_a_store_of_another_tool_has_nothing_to_compare(tmp_path, monkeypatch):
@@ -80,4 +80,4 @@ def test_a_store_of_another_tool_has_nothing_to_compare(tmp_path, monkeypatch):
     store = lmdb_store.build_store([("a", photo, None)], tmp_path / "store", codec="png", sub_image=64)
     store.close()
     (tmp_path / "store" / "store.json").unlink()
-    require_apart(sub_images.open_store(tmp_path / "store"), [sources.Pair("a", photo, None)])
+    require_apart(sub_images.open_store(tmp_path / "store"), [Pair("a", photo, None)])

@@ -18,9 +18,10 @@ import pytest
 
 from sr_utils import images
 from sr_utils.config import FULL, configure
-from sr_utils.data.build_store import build_split, build_store, open_store, plan_split, window_starts
-from sr_utils.data.store import Store
+from sr_utils.data.build_store import build_split, build_store, plan_split
+from sr_utils.data.store import Store, open_store
 from sr_utils.data.swap import swapped_in
+from sr_utils.data.windows import window_starts
 from sr_utils.paths import Paths
 
 SIDES = ("HR_sub.lmdb", "LRx4_sub.lmdb")

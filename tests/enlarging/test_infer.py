@@ -13,16 +13,10 @@ from PIL import Image
 from torch import nn
 
 from sr_utils import checkpoints, headers, images
-from sr_utils.enlarging import infer, tiles
-from sr_utils.enlarging.infer import (
-    SelfEnsemble,
-    enlarge_with,
-    read_manifest,
-    super_resolve,
-    super_resolve_float,
-    super_resolve_folder,
-)
-from sr_utils.enlarging.outputs import is_whole, read_story, sign
+from sr_utils.enlarging import outputs, tiles
+from sr_utils.enlarging.ensemble import SelfEnsemble
+from sr_utils.enlarging.infer import enlarge_with, super_resolve, super_resolve_float, super_resolve_folder
+from sr_utils.enlarging.outputs import is_whole, read_manifest, read_story, sign
 from sr_utils.networks import CARN, EDSR, MSRResNet
 
 
@@ -384,14 +378,14 @@ def test_a_broken_input_is_named_after_the_others_are_done(photo_folder, tmp_pat
 
 def test_a_full_disk_is_told_and_the_finished_images_stay(photo_folder, tmp_path: Path, monkeypatch) -> None:
     files = sorted(photo_folder("LR", {f"{n}.png": (8, 8) for n in range(6)}).iterdir())
-    real = infer.write_atomic
+    real = outputs.write_atomic
 
     def write(path: Path, data: bytes) -> None:
         if path.name == "2.png":
             raise OSError(28, "No space left on device")
         real(path, data)
 
-    monkeypatch.setattr(infer, "write_atomic", write)
+    monkeypatch.setattr(outputs, "write_atomic", write)
     with pytest.raises(OSError, match="No space left"):
         super_resolve_folder(Nearest(), files, tmp_path / "out")
     assert {"0", "1"} <= read_manifest(tmp_path / "out").keys() and "2" not in read_manifest(tmp_path / "out")

@@ -10,6 +10,7 @@ from test_train import TINY, _StopError, project  # noqa: F401
 
 from sr_utils import images
 from sr_utils.data import sources
+from sr_utils.data.pair import read_pair
 from sr_utils.metrics import psnr
 from sr_utils.paths import Paths
 from sr_utils.training.distributed import join
@@ -129,6 +130,6 @@ def test_bicubic_is_measured_as_everywhere(project: Paths) -> None:  # noqa: F81
     pairs = sources.find_split(TINY, project, "val")
     expected = []
     for pair in pairs:
-        hr, lr = sources.read_pair(pair)
+        hr, lr = read_pair(pair)
         expected.append(psnr(images.resize_bicubic(lr, 4), hr, border=4))
     assert mean_psnr(bicubic_psnr(pairs)) == pytest.approx(sum(expected) / 2)

@@ -12,7 +12,7 @@ import pytest
 from tiny_runs import TINY, StopError, assert_equal_runs
 
 from sr_utils import checkpoints, images
-from sr_utils.data import sources
+from sr_utils.data.pair import find_pairs
 from sr_utils.hand_in.checkpoint_rules import check_validation
 from sr_utils.paths import Paths
 from sr_utils.training.run_files import read_state
@@ -181,7 +181,7 @@ def test_the_best_counts_on_the_validation_photos_of_now(project: Paths, easier:
     model, story = checkpoints.load_checkpoint(folder / "best.safetensors")
     assert max(later) <= mean_psnr(_scores(project)) < high - 3
     assert story["step"] in (4, 8, 12)
-    again = validation_psnr(model, sources.find_pairs(project.val_hr, None), precision="float32")
+    again = validation_psnr(model, find_pairs(project.val_hr, None), precision="float32")
     assert _scores(project) == again
 
 
@@ -201,7 +201,7 @@ def test_a_complete_run_is_measured_again_on_exchanged_photos(
     folder = train(TINY, project)
     others = replace(easier, val_hr=easier.val_hr.rename(easier.val_hr.with_name("renamed")))
     (others.val_hr / "w.png").rename(others.val_hr / "x.png")
-    pairs = sources.find_pairs(others.val_hr, None)
+    pairs = find_pairs(others.val_hr, None)
     model, story = checkpoints.load_checkpoint(folder / "best.safetensors")
     shown = validation_of(folder / "best.safetensors", pairs, precision="float32")
     assert list(shown) == ["v", "x"] and _scores(project).keys() == {"v", "w"}  # only looked at

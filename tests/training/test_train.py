@@ -15,6 +15,7 @@ from sr_utils import checkpoints, images, metrics
 from sr_utils.config import FULL, PROFILES, Config
 from sr_utils.data import sources
 from sr_utils.data.build_store import build_store
+from sr_utils.data.pair import find_pairs, read_pair
 from sr_utils.enlarging.infer import super_resolve
 from sr_utils.paths import Paths
 from sr_utils.training import train as training
@@ -123,8 +124,8 @@ def test_logged_psnr_is_that_of_the_saved_weights(project: Paths) -> None:
     assert len(values) == 6 and len({value for value, _, _ in values}) > 3
     model, story = checkpoints.load_checkpoint(folder / "best.safetensors")
     per_image = {}
-    for pair in sources.find_pairs(project.val_hr, None):
-        hr, lr = sources.read_pair(pair)
+    for pair in find_pairs(project.val_hr, None):
+        hr, lr = read_pair(pair)
         per_image[pair.name] = metrics.psnr(super_resolve(model, lr, precision="float32"), hr, border=4)
     assert story["val_psnr_rgb_border4"] == per_image
     best = max(values, key=lambda value: value[0])
@@ -298,7 +299,7 @@ def test_a_gradient_that_stays_non_finite_stops_the_run(project: Paths, monkeypa
 def test_validations_are_told_with_their_network(project: Paths, trained) -> None:
     """Looking at it, as notebook 03 does, changes no bit of the run."""
     pair = sources.find_split(TINY, project, "val")[0]
-    _, lr = sources.read_pair(pair)
+    _, lr = read_pair(pair)
     seen = []
 
     def look(model: torch.nn.Module, record: dict) -> None:

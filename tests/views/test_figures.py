@@ -32,6 +32,20 @@ def test_a_zoom_shows_the_same_detail_of_every_method(make_photo) -> None:
     assert zooms[0].get_title() == "HR\ntruth" and zooms[1].get_title().endswith(" dB")
 
 
+def test_a_zoom_shows_the_box_it_is_given_of_every_method(make_photo) -> None:
+    hr = make_photo(96, 128)
+    lr = hr[::4, ::4].copy()
+    whole, *zooms = draw_zoom({"HR": hr, "LR": lr, "net": hr // 2}, title="photo", box=(10, 21, 30, 50)).axes
+    (frame,) = whole.patches
+    assert (*frame.get_xy(), frame.get_width(), frame.get_height()) == (21, 10, 50, 30)
+    inside = np.s_[10:40, 21:71]
+    for axes, image in zip(zooms, (hr, lr.repeat(4, 0).repeat(4, 1), hr // 2), strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), image[inside])
+    for box in ((-1, 0, 8, 8), (90, 0, 8, 8), (0, 125, 8, 8), (0, 0, 0, 8)):
+        with pytest.raises(ValueError, match=r"box: expected .* inside 96×128 pixels, got \("):
+            draw_zoom({"HR": hr}, box=box)
+
+
 def test_ablations_are_sorted_and_told_with_mark_and_figure() -> None:
     verdicts = ["helps", "hurts", "not decidable"]
     columns = {"gain in dB": [0.5, -0.2, 0.01], "from": [0.4, -0.3, -0.1], "to": [0.6, -0.1, 0.2]}

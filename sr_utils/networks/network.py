@@ -1,0 +1,34 @@
+"""What every network here has, so that files, tables and tiles can deal with all of them alike."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+
+class Network(nn.Module, ABC):
+    """A ×4 network in two halves: one at LR size, and one that enlarges and needs 2 LR pixels around alone.
+
+    So the second half, which takes the memory, can run in strips; see `enlarging.tiles`.
+    """
+
+    name: ClassVar[str]
+    """In `NETWORKS`, configs and files of weights."""
+    label: str
+    """In figures and tables."""
+    arguments: dict[str, int | float]
+    """With which `make_network` makes its like: what a file of weights tells beside the tensors."""
+    receptive_field: int
+    """LR pixels to each side that an output pixel depends on, or more."""
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return self.reconstruct(self.extract(lr), lr)
+
+    @abstractmethod
+    def extract(self, lr: torch.Tensor) -> torch.Tensor:
+        """The half at LR size: (N, 3, H, W) → features (N, C, H, W)."""
+
+    @abstractmethod
+    def reconstruct(self, x: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
+        """The half that enlarges: features and their LR images → (N, 3, 4H, 4W)."""
