@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train import TINY, _StopError, project  # noqa: F401
+from tiny_runs import TINY, StopError
 
 from sr_utils import images
 from sr_utils.data import sources
@@ -24,18 +24,18 @@ def _events(folder: Path) -> list[tuple[str, int]]:
     return [(event["event"], event["step"]) for event in read_record(folder)["history"]]
 
 
-def test_a_run_tells_what_it_is_when_it_starts_and_how_it_ended(project: Paths) -> None:  # noqa: F811
+def test_a_run_tells_what_it_is_when_it_starts_and_how_it_ended(project: Paths) -> None:
     folder, seen = project.run(TINY), []
 
     def look(record: dict) -> None:
         seen.append((_events(folder), is_training(folder)))
         if record["step"] == 6:
-            raise _StopError("no more")
+            raise StopError("no more")
 
-    with pytest.raises(_StopError):
+    with pytest.raises(StopError):
         train(TINY, project, look)
     assert seen[0] == ([("start", 0)], True) and not is_training(folder)
-    assert read_record(folder)["history"][-1]["why"] == "_StopError: no more"
+    assert read_record(folder)["history"][-1]["why"] == "StopError: no more"
 
     def interrupt(record: dict) -> None:
         if record["step"] == 10:
@@ -59,13 +59,13 @@ def test_a_run_tells_what_it_is_when_it_starts_and_how_it_ended(project: Paths) 
     assert record["best_psnr"] == max(validated) and list(record["bicubic_psnr_rgb_border4"]) == ["v", "w"]
 
 
-def test_a_fresh_start_has_a_record_of_its_own(project: Paths) -> None:  # noqa: F811
+def test_a_fresh_start_has_a_record_of_its_own(project: Paths) -> None:
     folder = train(TINY, project)
     train(TINY, project, fresh=True)
     assert len(_events(folder)) == len(_events(folder / "replaced-1")) == 2
 
 
-def test_a_folder_that_holds_another_run_is_not_trained_over(project: Paths) -> None:  # noqa: F811
+def test_a_folder_that_holds_another_run_is_not_trained_over(project: Paths) -> None:
     """As where a profile got another learning rate since: the name means another run than it did."""
     folder = project.run(TINY)
     train(replace(TINY, learning_rate=0.5, total_steps=2), project).rename(folder)
@@ -77,7 +77,7 @@ def test_a_folder_that_holds_another_run_is_not_trained_over(project: Paths) -> 
     require_same(folder, TINY)
 
 
-def test_a_record_of_an_older_or_newer_version_is_of_the_same_run(project: Paths) -> None:  # noqa: F811
+def test_a_record_of_an_older_or_newer_version_is_of_the_same_run(project: Paths) -> None:
     folder = train(replace(TINY, total_steps=2), project)
     record = read_record(folder)
     del record["config"]["mixup"]
@@ -90,7 +90,7 @@ def test_a_record_of_an_older_or_newer_version_is_of_the_same_run(project: Paths
     assert config_of(record) == replace(TINY, total_steps=2, mixup=0.2)
 
 
-def test_weights_alone_tell_their_run(project: Paths) -> None:  # noqa: F811
+def test_weights_alone_tell_their_run(project: Paths) -> None:
     folder = train(TINY, project)
     (folder / "run.json").unlink()
     record = read_record(folder)
@@ -100,7 +100,7 @@ def test_weights_alone_tell_their_run(project: Paths) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"config": 1, "history": []}', b'{"config', b"\xff"])
-def test_a_damaged_record_is_named_and_does_not_stop_the_run(project: Paths, content: bytes) -> None:  # noqa: F811
+def test_a_damaged_record_is_named_and_does_not_stop_the_run(project: Paths, content: bytes) -> None:
     folder = project.run(TINY)
     folder.mkdir(parents=True)
     (folder / "run.json").write_bytes(content)
@@ -126,7 +126,7 @@ def test_the_last_record_is_read_from_the_end_alone(tmp_path: Path) -> None:
     assert read_last(tmp_path) == {}
 
 
-def test_bicubic_is_measured_as_everywhere(project: Paths) -> None:  # noqa: F811
+def test_bicubic_is_measured_as_everywhere(project: Paths) -> None:
     pairs = sources.find_split(TINY, project, "val")
     expected = []
     for pair in pairs:
