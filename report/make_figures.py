@@ -1,6 +1,7 @@
-"""Make the committed pictures of README and notebooks in report/figures: `make demo`, then `make figures`.
+"""Make the pictures of README and notebooks in report/figures: `make demo`, then `make figures`.
 
 Needs Set5 (see data/README.md), what the demo left in report/, and a Chromium for the still of the slider.
+runs.png alone is a photograph of notebook 05 in JupyterLab.
 """
 
 import io

@@ -174,6 +174,10 @@ def test_runs_in_the_terminal(run, project: Path, monkeypatch) -> None:
     assert told.endswith("No run is being trained now.\n")
 
 
+def test_runs_are_filtered_by_every_profile() -> None:
+    assert get_args(runs.ProfileName) == tuple(PROFILES)
+
+
 def test_a_narrow_terminal_gets_the_columns_that_fit(monkeypatch) -> None:
     columns = ["network", "what differs", "steps", "PSNR", "state", "started", "validation photos"]
     table = pd.DataFrame([["x" * 20] * len(columns)], columns=columns, index=["demo"])

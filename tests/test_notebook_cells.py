@@ -67,14 +67,14 @@ def test_photos_of_equal_names_stand_side_by_side_in_notebook_05(root: Path, pho
         MY_PHOTOS=str(folders["mine"]),
         DOWNLOAD_SET5=False,
     )
-    sizes = {name: methods["HR"].shape[:2] for name, methods in names["slider"].items()}
+    sizes = {name: methods["HR"].shape[:2] for name, methods in names["shown"].items()}
     assert sizes == {
         "Set5: butterfly": (64, 48),
         "Set5: woman": (64, 64),
         "mine: woman": (48, 40),
         "validation photos: woman": (40, 48),
     }
-    for name, methods in names["slider"].items():
+    for name, methods in names["shown"].items():
         np.testing.assert_array_equal(methods["LR"], images.resize_bicubic(methods["HR"], 0.25), err_msg=name)
     page = (root / "report" / "compare.html").read_text(encoding="utf-8")
     assert '"height": 64, "width": 64' in page and '"height": 40' not in page  # Set5's, and no other
