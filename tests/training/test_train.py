@@ -109,8 +109,13 @@ def test_a_run_writes_its_story_and_repeats_bit_for_bit(project: Paths, trained)
     assert_equal_runs(folder, trained(TINY))
     left = {path.name for path in folder.iterdir()} - {".lock"}
     assert left == {
-        "best.safetensors", "last.safetensors", "log.jsonl", "run.json", "state.pt", "state.previous.pt"
-    }  # fmt: skip
+        "best.safetensors",
+        "last.safetensors",
+        "log.jsonl",
+        "run.json",
+        "state.pt",
+        "state.previous.pt",
+    }
 
 
 def test_logged_psnr_is_that_of_the_saved_weights(project: Paths) -> None:
@@ -377,7 +382,9 @@ def test_a_damaged_state_is_told(project: Paths) -> None:
 
 
 def test_a_store_of_another_recipe_is_told(project: Paths) -> None:
-    with pytest.raises(ValueError, match=r"sub_image_step: expected 32, but the store has 16.*[Nn]otebook 01"):
+    with pytest.raises(
+        ValueError, match=r"sub_image_step: expected 32, but the store has 16.*[Nn]otebook 01"
+    ):
         train(replace(TINY, sub_image_step=32), project)
     with pytest.raises(ValueError, match="reduced_copies: expected True, but the store has False"):
         train(replace(TINY, reduced_copies=True), project)
