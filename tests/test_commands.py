@@ -146,7 +146,10 @@ def test_a_line_with_several_values_means_several_lines() -> None:
 
 def test_runs_in_the_terminal(run, project: Path, monkeypatch) -> None:
     assert run("runs")[1] == "No runs yet. The first one: sr-utils prepare demo, then sr-utils train demo\n"
-    assert json.loads(run("runs", "--json")[1]) == []
+    (project / "checkpoints" / "foreign").mkdir()
+    code, told, error = run("runs", "--json")
+    assert json.loads(told) == [] and "foreign holds no run" in error
+    (project / "checkpoints" / "foreign").rmdir()
     run("prepare", "demo", *TINY)
     short = [flag.replace("=", " ") for flag in TINY]
     run("train", "demo", *" ".join(short).split(), "--seed", "0", "1")

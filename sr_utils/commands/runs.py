@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import get_terminal_size
@@ -40,6 +41,11 @@ def _fit(table: "pd.DataFrame") -> str:
     return table.to_string()
 
 
+def _apart(action: object) -> AbstractContextManager:
+    """Remarks go to standard error where a program reads the other one."""
+    return redirect_stdout(sys.stderr) if getattr(action, "json", False) else nullcontext()
+
+
 @dataclass(kw_only=True)
 class Table:
     """A table of all runs, the highest PSNR first."""
@@ -53,7 +59,8 @@ class Table:
         """Print it."""
         from sr_utils.experiments.runs import as_table, read_runs
 
-        runs = read_runs(paths, profile=self.profile)
+        with _apart(self):
+            runs = read_runs(paths, profile=self.profile)
         if self.json:
             say(json.dumps([run.facts() for run in runs], indent=1))
         elif runs:
@@ -210,4 +217,6 @@ class Runs(Command):
 
     def run(self) -> None:
         """Do it."""
-        self.action.do(self.paths())
+        with _apart(self.action):
+            paths = self.paths()
+        self.action.do(paths)

@@ -41,7 +41,7 @@ def _require_recipe(description: dict[str, Any], config: Config) -> None:
         if description.get(key, wanted) != wanted:
             raise ValueError(
                 f"{name}: expected {wanted}, but the store has {description[key]}. "
-                "Notebook 01 (sr-utils prepare) builds it again for the run that is chosen now."
+                "Run notebook 01 (sr-utils prepare) again: it builds the store of the run chosen now."
             )
 
 
