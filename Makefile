@@ -19,7 +19,8 @@ lint: $(BIN)/ready
 	$(BIN)/lint-imports && $(BIN)/mypy
 
 test-lowest:
-	PIP_CONSTRAINT=tests/lowest.txt $(MAKE) test VENV=.venv-lowest
+	PIP_CONSTRAINT=tests/lowest.txt $(MAKE) .venv-lowest/bin/ready VENV=.venv-lowest
+	.venv-lowest/bin/python -m pytest
 
 lab: $(BIN)/ready
 	$(BIN)/jupyter lab --preferred-dir=notebooks
