@@ -40,7 +40,9 @@ def test_the_executed_page_holds_the_comparison_and_prints_its_still(chromium, e
     page.goto(executed.as_uri())
     frame, still = page.locator("iframe.sr-compare-live"), page.locator(".jp-RenderedImage img")
     frame.wait_for()
-    assert not still.is_visible()
+    below, above = still.bounding_box(), frame.bounding_box()
+    assert below["y"] >= above["y"] and below["x"] >= above["x"]  # covered where the frame is painted, and
+    assert below["y"] + below["height"] <= above["y"] + above["height"]  # no hole where it is not yet
     frame.scroll_into_view_if_needed()
     inside = page.frame_locator("iframe.sr-compare-live")
     view = View(page, scope=inside)
