@@ -24,12 +24,12 @@ from sr_utils.views.compare.widget import HINT_HTML
 
 NAME = re.compile(r"\d\d_[a-z_]+")  # of a notebook of ours; Jupyter's copies are named 02_…-Copy1
 PSNR = column("PSNR", "rgb")
-# The comparison's page, as soon as its script runs; until then, and in print, the still picture before it. That
-# stays below the page, since browsers paint no frame that is off the screen.
+# The comparison's page, as soon as its script runs; until then, and in print, the still picture before it,
+# which stays below that page: browsers paint no frame that is off the screen.
 SLIDER = """<style>
 .sr-compare-frame { position: relative; width: 100%; height: 1000px; border: 0 }
 .sr-compare-frame:not(.sr-compare-live) { position: absolute; visibility: hidden }
-@media screen { .jp-OutputArea-child:has(+ .jp-OutputArea-child .sr-compare-live) { height: 0 } }
+@media screen { .jp-OutputArea-child:has(+ .jp-OutputArea-child .sr-compare-live) { position: absolute } }
 @media print { .sr-compare-frame { display: none } }
 </style><iframe class="sr-compare-frame" src="../compare.html" title="slider"></iframe>
 <script>
