@@ -15,11 +15,11 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from sr_utils import images
-from sr_utils.checkpoints import load_shipped
 from sr_utils.config import configure
 from sr_utils.data import sources
 from sr_utils.data.pair import read_pair
 from sr_utils.enlarging.infer import enlarge_with
+from sr_utils.experiments.collection import load_shipped
 from sr_utils.experiments.study import compare_arms, read_table
 from sr_utils.hand_in.report import draw_pages
 from sr_utils.metrics import column, evaluate, summarize

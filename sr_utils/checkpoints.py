@@ -7,9 +7,7 @@ import copy
 import hashlib
 import io
 import json
-import textwrap
 import zipfile
-from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from sr_utils import foreign, names
+from sr_utils import foreign
 from sr_utils.config import PARAMETER_LIMIT, Config
 from sr_utils.console import say
 from sr_utils.files import write_atomic
@@ -143,56 +141,6 @@ def start_network(config: Config, paths: Paths) -> tuple[Network, dict[str, Any]
         )
     model.load_state_dict(initial.state_dict())
     return model, story
-
-
-def load_shipped(folder: Path | str, *, taken: Iterable[str] = ()) -> dict[str, nn.Module]:
-    """The networks that come with the project, by label and steps of all segments: "EDSR · 2,000 steps".
-
-    No two have one label, nor one of `taken`; a file that cannot be read is named and passed over.
-    """
-    networks: dict[str, nn.Module] = {}
-    for path, model, metadata in _load_all(sorted(Path(folder).glob("*.safetensors"))):
-        steps, story = 0, metadata
-        while story:
-            steps += story.get("config", {}).get("total_steps", 0)
-            story = story.get("initial_weights") or {}
-        label = f"{model.label} · {f'{steps:,} steps' if steps else path.stem}"
-        networks[_free_label(label, path.stem, {*taken, *networks})] = model
-    return networks
-
-
-def load_runs(folder: Path | str, *, beside: Config, taken: Iterable[str] = ()) -> dict[str, nn.Module]:
-    """The best weights of other runs of the same photos, by network and what differs: "EDSR · seed 1".
-
-    Labels and files that cannot be read as in `load_shipped`.
-    """
-    networks: dict[str, nn.Module] = {}
-    own = {beside.run_name, beside.digest_name}
-    runs = [path for path in sorted(Path(folder).glob("*/best.safetensors")) if path.parent.name not in own]
-    for path, model, metadata in _load_all(runs):
-        config, run = metadata.get("config", {}), path.parent.name
-        if config.get("profile") == beside.profile:
-            changes = names.differences(config, vars(beside))
-            changes = {
-                name: value for name, value in changes.items() if name not in ("network", "num_blocks")
-            }
-            label = f"{model.label} · {textwrap.shorten(names.words(changes), 40, placeholder=' …') or run}"
-            networks[_free_label(label, run, {*taken, *networks})] = model
-    return networks
-
-
-def _load_all(files: Iterable[Path]) -> Iterator[tuple[Path, Network, dict[str, Any]]]:
-    for path in files:
-        try:
-            yield path, *load_checkpoint(path)
-        except (ValueError, OSError) as error:
-            print(f"{error} It is passed over.")
-
-
-def _free_label(label: str, mark: str, taken: Container[str]) -> str:
-    while label in taken:
-        label += f" · {mark}"
-    return label
 
 
 def read_story(path: Path | str) -> dict[str, Any]:
