@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -26,7 +27,9 @@ def describe(image: Image.Image) -> str:
         return "" if abs(gamma - 1 / 2.2) < 0.02 else f"gamma {gamma:.2f}"
     # Cameras tell Adobe RGB by this alone: interoperability index R03 in EXIF.
     exif = image.getexif() if image.format in ("JPEG", "MPO") else Image.Exif()
-    return "Adobe RGB (by EXIF)" if exif.get_ifd(0xA005).get(1) == "R03" else ""
+    with suppress(KeyError):  # where there is no such part, before Pillow 13
+        return "Adobe RGB (by EXIF)" if exif.get_ifd(0xA005).get(1) == "R03" else ""
+    return ""
 
 
 @lru_cache(maxsize=64)
