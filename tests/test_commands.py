@@ -456,8 +456,7 @@ def test_ctrl_c_in_the_middle_of_a_photo(project: Path) -> None:
     child = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
-    while "begun" not in child.stdout.readline():
-        pass
+    assert any("begun" in line for line in iter(child.stdout.readline, ""))  # ends too if the child does
     child.send_signal(signal.SIGINT)
     _, error = child.communicate(timeout=60)
     assert (child.returncode, error) == (130, "") and not list(Path("small").glob("*_x4*"))

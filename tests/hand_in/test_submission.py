@@ -66,7 +66,7 @@ def damage(path):
 BAD_ZIPS = {
     "encrypted": (say_encrypted, "encrypted; pack it without a password"),
     "leading upwards": (add("submission/../../evil"), r"'submission/\.\./\.\./evil' leads out"),
-    "leading to the top": (add("/tmp/evil"), "'/tmp/evil' leads out"),
+    "leading to the top": (add("/evil"), "'/evil' leads out"),
     "leading to a drive": (add("C:evil"), "'C:evil' leads out"),
     "leading out by backslashes": (add("..\\evil"), "leads out"),
     "a link": (add("submission/images/x.png", "/etc/passwd", stat.S_IFLNK), "x.png is a link"),
