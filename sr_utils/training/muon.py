@@ -23,7 +23,8 @@ def orthogonalize(matrices: torch.Tensor, dtype: torch.dtype = torch.float32) ->
     x = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(dtype)  # small gradients survive fp16
     for _ in range(5):
         square = x @ x.mT
-        x = 3.4445 * x + (2.0315 * square @ square - 4.775 * square) @ x
+        factor = torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315)
+        x = torch.baddbmm(x, factor, x, beta=3.4445)
     return (x if wide is matrices else x.mT).float()
 
 
@@ -79,17 +80,22 @@ class Muon(torch.optim.Optimizer):
             if value.grad is not None:  # a weight without one stays, as with Adam
                 shapes.setdefault(value.shape, []).append((value, value.grad))
         for found in shapes.values():  # all convolutions of one shape in the same few matrix products
-            same, gradients = [value for value, _ in found], torch.stack([gradient for _, gradient in found])
-            old = torch.stack([self.state[value]["momentum"] for value in same])
-            new = self._momentum * old + gradients
-            matrices = (gradients + self._momentum * new).flatten(2)  # (K, out, in · 9)
-            size = 0.2 * max(matrices.shape[1:]) ** 0.5
-            change = size * orthogonalize(matrices, self._dtype).view_as(new)
+            same, gradients = [value for value, _ in found], [gradient for _, gradient in found]
+            momenta = [self.state[value]["momentum"] for value in same]
+            decay, rate = self._momentum, inner["lr"]
             if found_inf is not None:
-                new, change = torch.where(found_inf == 0, new, old), torch.where(found_inf == 0, change, 0)
-            for value, momentum, difference in zip(same, new, change, strict=True):
-                self.state[value]["momentum"] = momentum
-                value.sub_(difference, alpha=inner["lr"])
+                finite = found_inf == 0
+                gradients = [torch.where(finite, gradient, 0) for gradient in gradients]
+                decay, rate = torch.where(finite, decay, 1.0), torch.where(finite, rate, 0.0)
+            torch._foreach_mul_(momenta, decay)
+            torch._foreach_add_(momenta, gradients)
+            ahead = torch._foreach_add(gradients, torch._foreach_mul(momenta, self._momentum))
+            matrices = torch.stack([_rows(value) for value in ahead])  # (K, out, 9 · in)
+            size = 0.2 * max(matrices.shape[1:]) ** 0.5
+            changes = orthogonalize(matrices, self._dtype) * (size * rate)
+            for value, change in zip(same, changes, strict=True):
+                outputs, inputs, height, width = value.shape
+                value.sub_(change.view(outputs, height, width, inputs).movedim(3, 1))
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,3 +106,8 @@ class Muon(torch.optim.Optimizer):
         """The reverse of `state_dict`."""
         super().load_state_dict(state_dict["muon"])
         self.adam.load_state_dict(state_dict["adam"])
+
+
+def _rows(kernel: torch.Tensor) -> torch.Tensor:
+    """(out, in, height, width) → (out, height · width · in), the order in which channels-last kernels lie."""
+    return kernel.permute(0, 2, 3, 1).reshape(len(kernel), -1)
