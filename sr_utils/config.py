@@ -30,10 +30,10 @@ class Config:
     reduced_copies: bool = False
     """Train on each photo reduced to 0.8 and to 0.6 of its sides, too."""
 
-    network: Literal["msrresnet", "edsr", "carn"] = "msrresnet"
+    network: Literal["msrresnet", "edsr", "carn", "two_scale"] = "msrresnet"
     """Architecture; see sr_utils/networks."""
     num_blocks: int = 20
-    """Residual blocks of MSRResNet and EDSR (CARN has its fixed 3 × 3); 20 is the most the limit allows."""
+    """Residual blocks of MSRResNet and EDSR (others have their own); 20 is the most the limit allows."""
     unshuffle_stem: bool = False
     """Give MSRResNet the HR-sized input that CutBlur makes; over the parameter limit with 20 blocks."""
     bilinear_skip: bool = True
@@ -45,6 +45,8 @@ class Config:
     """HR/LR patch pairs per step."""
     hr_patch_size: int = 128
     """Side of a training patch in HR pixels, a multiple of 4."""
+    patch_draws: int = 1
+    """Of so many random patches the one with the most detail is taken, for each of a batch."""
     flip: bool = True
     """Mirror patches horizontally and vertically, each with probability 0.5."""
     rotate: bool = True
@@ -82,6 +84,8 @@ class Config:
     """Optimiser updates of the whole run."""
     ema_decay: float = 0.0
     """Decay per step of the exponential moving average of the weights; 0: none, as in the reference."""
+    weight_decay: float = 0.0
+    """Share of the weights, times the learning rate, that a step takes off (Muon: of inner convolutions)."""
     gradient_clip: float = 0.0
     """Largest allowed gradient norm; 0: no clipping."""
 
@@ -120,13 +124,14 @@ class Config:
                 lambda value: 0 <= value <= 1,
             ),
             (
-                "batch_size num_blocks total_steps restart_period validate_every log_every save_every",
+                "batch_size patch_draws num_blocks total_steps restart_period validate_every log_every "
+                "save_every",
                 "at least 1",
                 lambda value: value >= 1,
             ),
             ("learning_rate mixup_alpha init_gain", "a positive number", lambda value: value > 0),
             (
-                "gradient_clip min_learning_rate warmup_steps validation_images seed",
+                "weight_decay gradient_clip min_learning_rate warmup_steps validation_images seed",
                 "at least 0",
                 lambda value: value >= 0,
             ),
@@ -149,7 +154,7 @@ class Config:
     @property
     def network_arguments(self) -> dict[str, int | float]:
         """What `networks.make_network` is given for `network`."""
-        if self.network == "carn":  # its 3 × 3 blocks are fixed
+        if self.network in ("carn", "two_scale"):  # their blocks are fixed
             return {}
         if self.network == "edsr":
             return {"num_blocks": self.num_blocks}

@@ -46,7 +46,7 @@ def digest_name(values: Values, defaults: Values) -> str:
     """What a run's folders were called before they had readable names; it knows no profiles."""
     changed = sorted(values.items() - defaults.items())
     digest = hashlib.sha256(json.dumps(changed).encode()).hexdigest()[:8]
-    blocks = "" if values["network"] == "carn" else values["num_blocks"]
+    blocks = values["num_blocks"] if values["network"] in ("msrresnet", "edsr") else ""
     return f"{values['network']}{blocks}_{values['profile']}_{digest}"
 
 

@@ -9,10 +9,15 @@ import torch
 from torch import nn
 
 from sr_utils.checkpoints import load_checkpoint, load_state, save_state, save_weights
-from sr_utils.networks import CARN, EDSR, MSRResNet
+from sr_utils.networks import CARN, EDSR, MSRResNet, TwoScale
 from sr_utils.networks.edsr import DIV2K_MEAN
 
-MODELS = [MSRResNet(3, features=8, init_gain=1.0), EDSR(2, features=8, res_scale=0.2), CARN(features=4)]
+MODELS = [
+    MSRResNet(3, features=8, init_gain=1.0),
+    EDSR(2, features=8, res_scale=0.2),
+    CARN(features=4),
+    TwoScale(1, 1, 1, 8, 8),
+]
 
 
 def _equal(one: nn.Module, other: nn.Module) -> bool:

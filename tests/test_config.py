@@ -78,7 +78,9 @@ def _other(field: str, value: object) -> object:
 
 
 def test_run_name_changes_with_every_field() -> None:
-    base = replace(FULL, ema_decay=0.5, gradient_clip=1.0, brightness_contrast=0.5, challenge=False)
+    base = replace(
+        FULL, ema_decay=0.5, weight_decay=0.5, gradient_clip=1.0, brightness_contrast=0.5, challenge=False
+    )
     found = {base.run_name, replace(base, unshuffle_stem=True, cutblur=0.5).run_name}
     for field in fields(Config):
         found.add(replace(base, **{field.name: _other(field.name, getattr(base, field.name))}).run_name)
@@ -187,6 +189,7 @@ def test_network_arguments() -> None:
     }
     assert replace(FULL, network="edsr", num_blocks=16).network_arguments == {"num_blocks": 16}
     assert replace(FULL, network="carn").network_arguments == {}
+    assert replace(FULL, network="two_scale").network_arguments == {}
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ class PatchSampler:
         seed: not negative.
         flip: mirror horizontally and vertically, each with probability 0.5.
         rotate: transpose with probability 0.5; with the flips these are the 90° rotations.
+        draws: of so many patches the one with the most detail is taken, for each pair of a batch.
 
     Raises:
         ValueError: the patch is no multiple of 4, or larger than a sub-image (which is named).
@@ -47,13 +48,14 @@ class PatchSampler:
         seed: int,
         flip: bool = True,
         rotate: bool = True,
+        draws: int = 1,
     ) -> None:
-        if hr_patch_size < SCALE or hr_patch_size % SCALE or batch_size < 1 or seed < 0:
+        if hr_patch_size < SCALE or hr_patch_size % SCALE or min(batch_size, draws) < 1 or seed < 0:
             raise ValueError(
-                "PatchSampler: expected hr_patch_size a positive multiple of 4, batch_size ≥ 1 and seed ≥ 0, "
-                f"got {hr_patch_size}, {batch_size} and {seed}."
+                "PatchSampler: expected hr_patch_size a positive multiple of 4, batch_size and draws ≥ 1 and "
+                f"seed ≥ 0, got {hr_patch_size}, {batch_size}, {draws} and {seed}."
             )
-        self._store, self._seed, self._batch_size = store, seed, batch_size
+        self._store, self._seed, self._batch_size, self._draws = store, seed, batch_size, draws
         self._flip, self._rotate = flip, rotate
         self._side = hr_patch_size // SCALE
         # (sub-images, 2): rows and columns of patch corners
@@ -71,17 +73,14 @@ class PatchSampler:
     def batch(self, step: int) -> Batch:
         """Batch number `step`: LR uint8 (N, p/4, p/4, 3) and HR uint8 (N, p, p, 3) for a patch size p."""
         rng = random_generator(self._seed, step)
-        draws = rng.integers(self._ends[-1], size=self._batch_size)  # one number says sub-image and corner
-        indices = np.searchsorted(self._ends, draws, side="right")
-        corners = draws - np.where(indices > 0, self._ends[indices - 1], 0)
-        tops, lefts = np.divmod(corners, self._columns[indices])
+        places = rng.integers(self._ends[-1], size=(self._draws, self._batch_size))
         vertical, horizontal = rng.random((2, self._batch_size)) < 0.5 * self._flip
         transposed = rng.random(self._batch_size) < 0.5 * self._rotate
         lr, hr = (
             np.empty((self._batch_size, side, side, 3), np.uint8) for side in (self._side, SCALE * self._side)
         )
         for n in range(self._batch_size):
-            patches = self._store.read_patch(indices[n], tops[n], lefts[n], self._side, self._side)
+            patches = max((self._read(place) for place in places[:, n]), key=self._detail)
             for target, patch in zip((hr[n], lr[n]), patches, strict=True):
                 if transposed[n]:
                     patch = cv2.transpose(patch)
@@ -90,3 +89,17 @@ class PatchSampler:
                     patch = cv2.flip(patch, -1 if vertical[n] and horizontal[n] else int(horizontal[n]))
                 target[:] = patch
         return lr, hr
+
+    def _read(self, place: int) -> list[np.ndarray]:
+        """The HR and LR patch of a place, one number that says sub-image and corner."""
+        index = int(np.searchsorted(self._ends, place, side="right"))
+        corner = place - (self._ends[index - 1] if index else 0)
+        top, left = divmod(corner, self._columns[index])
+        return self._store.read_patch(index, top, left, self._side, self._side)
+
+    def _detail(self, patches: list[np.ndarray]) -> float:
+        """Mean absolute Laplacian of LR: what a smooth patch, of which little is learned, lacks.
+
+        Source: the choice of patches by what they teach: Wang et al., "SamplingAug", BMVC 2021.
+        """
+        return np.abs(cv2.Laplacian(patches[1], cv2.CV_16S)).mean() if self._draws > 1 else 0.0

@@ -51,26 +51,39 @@ def iterate_tiles(
             raise ValueError(f"{type(model).__name__} has no receptive_field: pass overlap= in LR pixels.")
     device = choose_device(precision)
     model = model.to(device.device).to(memory_format=device.memory_format).eval()
-    waiting = _cut((0, 0, height, width), side)
+    grid = getattr(model, "grid", 1)
+    waiting = _cut((0, 0, height, width), side, grid)
     while waiting:
         try:
-            yield from _one_tile(model, image, device, waiting[0], overlap or 0)
+            yield from _one_tile(model, image, device, waiting[0], _ceil(overlap or 0, grid))
         except torch.OutOfMemoryError:
             side = min(side, max(height, width)) // 2
             if side < 16 or overlap is None:  # without an overlap, tiles would show
                 raise
             say(f"out of GPU memory: going on with tiles of {side} LR pixels")
-            waiting = [part for box in waiting for part in _cut(box, side)]
+            waiting = [part for box in waiting for part in _cut(box, side, grid)]
         else:
             waiting.pop(0)
 
 
-def _cut(box: Box, side: int) -> list[Box]:
-    """Boxes (top, left, bottom, right) of about equal sides, of at most `side` pixels, that fill a box."""
+def _cut(box: Box, side: int, grid: int) -> list[Box]:
+    """Boxes (top, left, bottom, right) of about equal sides that fill a box and begin on a network's grid.
+
+    Their sides have at most `side` pixels, or the grid's multiple above it.
+    """
     top, left, bottom, right = box
-    rows = np.linspace(top, bottom, -(-(bottom - top) // side) + 1).astype(int).tolist()
-    columns = np.linspace(left, right, -(-(right - left) // side) + 1).astype(int).tolist()
+    rows, columns = _cut_side(top, bottom, side, grid), _cut_side(left, right, side, grid)
     return [(top, left, bottom, right) for top, bottom in pairwise(rows) for left, right in pairwise(columns)]
+
+
+def _cut_side(first: int, end: int, side: int, grid: int) -> list[int]:
+    cells = _ceil(end - first, grid) // grid
+    parts = -(-cells * grid // _ceil(side, grid))
+    return [first + grid * (cells * part // parts) for part in range(parts)] + [end]
+
+
+def _ceil(size: int, grid: int) -> int:
+    return -(-size // grid) * grid
 
 
 def _one_tile(

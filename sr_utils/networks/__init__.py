@@ -6,8 +6,14 @@ from sr_utils.networks.carn import CARN
 from sr_utils.networks.edsr import EDSR
 from sr_utils.networks.msrresnet import MSRResNet
 from sr_utils.networks.network import Network
+from sr_utils.networks.two_scale import TwoScale
 
-NETWORKS: dict[str, type[Network]] = {"msrresnet": MSRResNet, "edsr": EDSR, "carn": CARN}
+NETWORKS: dict[str, type[Network]] = {
+    "msrresnet": MSRResNet,
+    "edsr": EDSR,
+    "carn": CARN,
+    "two_scale": TwoScale,
+}
 
 
 def make_network(name: str, **arguments: int | float) -> Network:
@@ -22,4 +28,4 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-__all__ = ["CARN", "EDSR", "NETWORKS", "MSRResNet", "Network", "count_parameters", "make_network"]
+__all__ = ["CARN", "EDSR", "NETWORKS", "MSRResNet", "Network", "TwoScale", "count_parameters", "make_network"]

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -21,6 +22,8 @@ class Network(nn.Module, ABC):
     """With which `make_network` makes its like: what a file of weights tells beside the tensors."""
     receptive_field: int
     """LR pixels to each side that an output pixel depends on, or more."""
+    grid: int = 1
+    """LR pixels: a tile must begin at a multiple of it, where a cell of the whole image begins."""
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
         return self.reconstruct(self.extract(lr), lr)
@@ -32,3 +35,9 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def reconstruct(self, x: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
         """The half that enlarges: features and their LR images → (N, 3, 4H, 4W)."""
+
+
+def pad_to_grid(lr: torch.Tensor, grid: int) -> torch.Tensor:
+    """(N, 3, H, W) with its last row and column repeated until H and W are multiples of `grid`."""
+    height, width = lr.shape[2:]
+    return F.pad(lr, (0, -width % grid, 0, -height % grid), mode="replicate")

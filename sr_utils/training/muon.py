@@ -35,6 +35,8 @@ class Muon(torch.optim.Optimizer):
         parameters: of a network.
         lr: learning rate of both.
         momentum: decay of Muon's momentum (Nesterov's).
+        weight_decay: share of the inner convolutions, times lr, that a step takes off. Without it a unit
+            whose ReLU is never active gets no gradient, and stays so for the rest of the run.
         dtype: arithmetic of the orthogonalisation.
     """
 
@@ -46,6 +48,7 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         *,
         momentum: float = 0.9,
+        weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         parameters = list(parameters)
@@ -54,7 +57,7 @@ class Muon(torch.optim.Optimizer):
         others = [value for value in parameters if id(value) not in kept]
         super().__init__([{"params": inner}, {"params": others}], {"lr": lr})
         self.adam = torch.optim.Adam(others, lr=lr, betas=(0.9, 0.99), fused=True)
-        self._momentum, self._dtype = momentum, dtype
+        self._momentum, self._weight_decay, self._dtype = momentum, weight_decay, dtype
         for value in inner:
             self.state[value]["momentum"] = torch.zeros_like(value)
 
@@ -82,7 +85,8 @@ class Muon(torch.optim.Optimizer):
         for found in shapes.values():  # all convolutions of one shape in the same few matrix products
             same, gradients = [value for value, _ in found], [gradient for _, gradient in found]
             momenta = [self.state[value]["momentum"] for value in same]
-            decay, rate = self._momentum, inner["lr"]
+            decay: float | torch.Tensor = self._momentum
+            rate: float | torch.Tensor = inner["lr"]
             if found_inf is not None:
                 finite = found_inf == 0
                 gradients = [torch.where(finite, gradient, 0) for gradient in gradients]
@@ -95,6 +99,7 @@ class Muon(torch.optim.Optimizer):
             changes = orthogonalize(matrices, self._dtype) * (size * rate)
             for value, change in zip(same, changes, strict=True):
                 outputs, inputs, height, width = value.shape
+                value.mul_(1 - self._weight_decay * rate)
                 value.sub_(change.view(outputs, height, width, inputs).movedim(3, 1))
         return loss
 

@@ -64,16 +64,18 @@ class Run:
             seed=config.seed,
             flip=config.flip,
             rotate=config.rotate,
+            draws=config.patch_draws,
         )
         self.model = model.to(self.device.device).to(memory_format=self.device.memory_format)
         self.forward = self.group.wrap(self.model)
         self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
         self.optimizer: torch.optim.Optimizer
+        rate, decay = config.learning_rate, config.weight_decay
         if config.optimizer == "muon":
-            self.optimizer = Muon(model.parameters(), config.learning_rate, dtype=self.device.dtype)
+            self.optimizer = Muon(model.parameters(), rate, weight_decay=decay, dtype=self.device.dtype)
         else:
-            self.optimizer = torch.optim.Adam(
-                model.parameters(), config.learning_rate, betas=(0.9, 0.99), fused=True
+            self.optimizer = torch.optim.AdamW(
+                model.parameters(), rate, betas=(0.9, 0.99), weight_decay=decay, fused=True
             )
         # The scaler skips non-finite steps without waiting for the device; only fp16 needs its scaling.
         self.fixed_scale = None if self.device.dtype == torch.float16 else 1.0

@@ -152,8 +152,22 @@ def test_patches_that_do_not_fit_name_the_sub_image(small_store: Store) -> None:
     assert _sampler(small_store, hr_patch_size=24).batch(0)[1].shape == (4, 24, 24, 3)
 
 
+def test_of_several_draws_the_patch_with_most_detail_is_taken(tmp_path: Path, make_photo) -> None:
+    """One photo is flat, one is not: of k draws all must be flat for a flat patch."""
+    detailed, flat = make_photo(64, 64), np.full((64, 64, 3), 9, np.uint8)
+    photos = [("a", detailed, detailed[::4, ::4].copy()), ("b", flat, flat[::4, ::4].copy())]
+    store = build_store(photos, tmp_path / "store", sub_image=64, step=64)
+    for draws in (1, 2, 4):
+        sampler = _sampler(store, batch_size=400, draws=draws)
+        lr, hr = sampler.batch(0)
+        is_flat = (lr == 9).all(axis=(1, 2, 3))
+        assert is_flat.mean() == pytest.approx(0.5**draws, abs=0.08)
+        np.testing.assert_array_equal(is_flat, (hr == 9).all(axis=(1, 2, 3)))
+        np.testing.assert_array_equal(sampler.batch(0)[0], lr)
+
+
 @pytest.mark.parametrize(
-    "changed", [{"hr_patch_size": 18}, {"hr_patch_size": 0}, {"batch_size": 0}, {"seed": -1}]
+    "changed", [{"hr_patch_size": 18}, {"hr_patch_size": 0}, {"batch_size": 0}, {"draws": 0}, {"seed": -1}]
 )
 def test_bad_arguments_are_told(small_store: Store, changed: dict) -> None:
     with pytest.raises(ValueError, match=f"got .*{next(iter(changed.values()))}"):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sr_utils import networks
-from sr_utils.networks import CARN, EDSR, MSRResNet, count_parameters, make_network
+from sr_utils.networks import CARN, EDSR, MSRResNet, TwoScale, count_parameters, make_network
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from sr_utils.networks import CARN, EDSR, MSRResNet, count_parameters, make_netw
         ("msrresnet", {"num_blocks": 19, "unshuffle_stem": True}, 1_765_059),
         ("edsr", {}, 1_517_571),
         ("carn", {}, 1_111_875),
+        ("two_scale", {}, 1_719_472),
     ],
 )
 def test_parameter_counts(name: str, arguments: dict, parameters: int) -> None:
@@ -32,7 +33,13 @@ def test_frozen_parameters_do_not_count() -> None:
     assert count_parameters(model) == all_of_them - (8 * 3 * 9 + 3)
 
 
-SMALL = [MSRResNet(2, features=8), MSRResNet(5, features=4), EDSR(2, features=8), CARN(features=4)]
+SMALL = [
+    MSRResNet(2, features=8),
+    MSRResNet(5, features=4),
+    EDSR(2, features=8),
+    CARN(features=4),
+    TwoScale(1, 1, 1, features=8, wide=8),
+]
 
 
 @pytest.mark.parametrize("model", SMALL, ids=lambda model: model.label)
@@ -57,8 +64,14 @@ def _amplified(model: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize(
     ("model", "reach"),
-    [(MSRResNet(2, features=3), 7), (MSRResNet(4, features=3), 11), (EDSR(2, features=3), 8), (CARN(2), 21)],
-    ids=["msrresnet2", "msrresnet4", "edsr2", "carn"],
+    [
+        (MSRResNet(2, features=3), 7),
+        (MSRResNet(4, features=3), 11),
+        (EDSR(2, features=3), 8),
+        (CARN(2), 21),
+        (TwoScale(1, 2, 1, 2, 2), 15),
+    ],
+    ids=["msrresnet2", "msrresnet4", "edsr2", "carn", "two_scale"],
 )
 def test_receptive_field_is_enough_and_not_wasteful(model: nn.Module, reach: int) -> None:
     """Gradient of the 4×4 pixels of one LR pixel: how far away an input pixel still matters."""
@@ -157,5 +170,5 @@ def test_checkpoint_names_are_the_fields() -> None:
 
 
 def test_unknown_networks_are_named() -> None:
-    with pytest.raises(ValueError, match="expected msrresnet, edsr, carn, got 'srcnn'"):
+    with pytest.raises(ValueError, match="expected msrresnet, edsr, carn, two_scale, got 'srcnn'"):
         make_network("srcnn")

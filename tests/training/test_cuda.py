@@ -20,7 +20,7 @@ ALL = replace(
 )
 
 
-@pytest.mark.parametrize("network", ["msrresnet", "edsr", "carn", "unshuffle_stem"])
+@pytest.mark.parametrize("network", ["msrresnet", "edsr", "carn", "two_scale", "unshuffle_stem"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_no_tensor_of_a_step_is_left_on_the_cpu(network: str, loss: str, monkeypatch) -> None:
     """Forward, augmentation and loss on fake CUDA tensors; backward cannot be faked without a driver."""

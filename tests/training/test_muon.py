@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sr_utils.networks import CARN, EDSR, MSRResNet
+from sr_utils.networks import CARN, EDSR, MSRResNet, TwoScale
 from sr_utils.training.muon import Muon, orthogonalize
 
 
@@ -43,7 +43,13 @@ def _step(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: MSRResNet(2, features=8), lambda: EDSR(1, features=8), lambda: CARN(8)]
+    "make",
+    [
+        lambda: MSRResNet(2, features=8),
+        lambda: EDSR(1, features=8),
+        lambda: CARN(8),
+        lambda: TwoScale(1, 1, 1, 8, 8),
+    ],
 )
 def test_images_and_biases_are_left_to_adam(make) -> None:
     torch.manual_seed(0)
@@ -65,6 +71,18 @@ def test_the_step_has_adams_size_and_follows_the_learning_rate() -> None:
         _step(Muon(model.parameters(), rate), model)
         change = (model.body[0].conv1.weight - before).square().mean().sqrt()
         assert 0.1 * rate < change < 0.3 * rate
+
+
+def test_weight_decay_takes_its_share_and_frees_what_gets_no_gradient() -> None:
+    """A ReLU that is never active stops all gradients of its unit; its weights shrink until it is again."""
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(4, 4, 3, 3))
+    before = weight.detach().clone()
+    optimizer = Muon([weight, nn.Parameter(torch.zeros(4))], 0.1, weight_decay=0.5)
+    for _ in range(2):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    torch.testing.assert_close(weight.detach(), before * 0.95**2)
 
 
 def test_a_saved_state_goes_on_exactly() -> None:
