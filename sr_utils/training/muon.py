@@ -13,6 +13,8 @@ from typing import Any, overload
 import torch
 from torch import nn
 
+Number = float | torch.Tensor
+
 
 def orthogonalize(matrices: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """Float32 (K, rows, columns) → the same singular vectors, singular values between about 0.7 and 1.2.
@@ -78,30 +80,33 @@ class Muon(torch.optim.Optimizer):
         self.adam.grad_scale, self.adam.found_inf = None, found_inf  # type: ignore[attr-defined]  # as GradScaler
         self.adam.param_groups[0]["lr"] = others["lr"]
         self.adam.step()
-        shapes: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = {}
+        shapes: dict[torch.Size, list[nn.Parameter]] = {}
         for value in inner["params"]:
             if value.grad is not None:  # a weight without one stays, as with Adam
-                shapes.setdefault(value.shape, []).append((value, value.grad))
-        for found in shapes.values():  # all convolutions of one shape in the same few matrix products
-            same, gradients = [value for value, _ in found], [gradient for _, gradient in found]
-            momenta = [self.state[value]["momentum"] for value in same]
-            decay: float | torch.Tensor = self._momentum
-            rate: float | torch.Tensor = inner["lr"]
-            if found_inf is not None:
-                finite = found_inf == 0
-                gradients = [torch.where(finite, gradient, 0) for gradient in gradients]
-                decay, rate = torch.where(finite, decay, 1.0), torch.where(finite, rate, 0.0)
-            torch._foreach_mul_(momenta, decay)
-            torch._foreach_add_(momenta, gradients)
-            ahead = torch._foreach_add(gradients, torch._foreach_mul(momenta, self._momentum))
-            matrices = torch.stack([_rows(value) for value in ahead])  # (K, out, 9 · in)
-            size = 0.2 * max(matrices.shape[1:]) ** 0.5
-            changes = orthogonalize(matrices, self._dtype) * (size * rate)
-            for value, change in zip(same, changes, strict=True):
-                outputs, inputs, height, width = value.shape
-                value.mul_(1 - self._weight_decay * rate)
-                value.sub_(change.view(outputs, height, width, inputs).movedim(3, 1))
+                shapes.setdefault(value.shape, []).append(value)
+        for same in shapes.values():
+            self._update(same, inner["lr"], found_inf)
         return loss
+
+    def _update(self, same: list[nn.Parameter], rate: Number, found_inf: torch.Tensor | None) -> None:
+        """All convolutions of one shape, in the same few matrix products."""
+        gradients = [value.grad for value in same if value.grad is not None]
+        momenta = [self.state[value]["momentum"] for value in same]
+        decay: Number = self._momentum
+        if found_inf is not None:
+            finite = found_inf == 0
+            gradients = [torch.where(finite, gradient, 0) for gradient in gradients]
+            decay, rate = torch.where(finite, decay, 1.0), torch.where(finite, rate, 0.0)
+        torch._foreach_mul_(momenta, decay)
+        torch._foreach_add_(momenta, gradients)
+        ahead = torch._foreach_add(gradients, torch._foreach_mul(momenta, self._momentum))
+        matrices = torch.stack([_rows(value) for value in ahead])  # (K, out, 9 · in)
+        size = 0.2 * max(matrices.shape[1:]) ** 0.5
+        changes = orthogonalize(matrices, self._dtype) * (size * rate)
+        for value, change in zip(same, changes, strict=True):
+            outputs, inputs, height, width = value.shape
+            value.mul_(1 - self._weight_decay * rate)
+            value.sub_(change.view(outputs, height, width, inputs).movedim(3, 1))
 
     def state_dict(self) -> dict[str, Any]:
         """Both parts, as tensors and numbers."""
