@@ -1,0 +1,112 @@
+"""Networks and recipes at equal time: one run and its row in networks.csv; or, with --time, a step of each.
+
+    python bench/bench_networks.py two-7-2-7 total_steps=2063 seed=1 patch_draws=2
+
+The budget is wall time on an idle machine: how many steps fit comes from --time. So the runs themselves may
+share the machine, and with OMP_NUM_THREADS=1 two of them have a core each. A run that was stopped goes on.
+"""
+
+import argparse
+import shutil
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from tried import TRIED
+
+from sr_utils import checkpoints
+from sr_utils.config import OPEN, Config
+from sr_utils.console import say
+from sr_utils.data.build_store import build_split
+from sr_utils.device import choose_device
+from sr_utils.files import write_atomic
+from sr_utils.networks import NETWORKS, Network, count_parameters, make_network
+from sr_utils.paths import Paths
+from sr_utils.training.muon import Muon
+from sr_utils.training.train import train
+
+TABLE = Path(__file__).with_name("networks.csv")
+
+
+def register() -> None:
+    """Make TRIED known to runs and to files of weights."""
+
+    def named(name: str) -> Network:
+        model = TRIED[name]()
+        model.name = model.label = name  # type: ignore[misc]
+        return model
+
+    for name in TRIED:
+        NETWORKS[name] = lambda name=name, **_: named(name)  # type: ignore[assignment,misc]
+
+
+def recipe(network: str, changes: dict[str, str]) -> Config:
+    """Ours on the photos of `open`, HR patch 96; warm-up, average and validations follow the length."""
+    kinds = {name: type(getattr(OPEN, name)) for name in changes}
+    given = {
+        name: value == "True" if kinds[name] is bool else kinds[name](value)
+        for name, value in changes.items()
+    }
+    steps = given.get("total_steps", 1000)
+    own = {"total_steps": steps, "warmup_steps": max(30, steps // 20), "ema_decay": 1 - 10 / steps}
+    own |= {"hr_patch_size": 96, "validate_every": -(-steps // 4), "save_every": 300}
+    config = replace(OPEN, **(own | given))
+    vars(config)["network"] = network  # its own check knows none of TRIED
+    return config
+
+
+def keep(network: str, changes: dict[str, str], config: Config, paths: Paths) -> None:
+    """Train, and write the row."""
+    build_split(config, paths)
+    folder = train(config, paths)
+    model, story = checkpoints.load_checkpoint(folder / "last.safetensors")
+    psnr = {name: round(value, 4) for name, value in story["val_psnr_rgb_border4"].items()}
+    told = " ".join(f"{name}={value}" for name, value in changes.items())
+    row = {"network": network, "changes": told, "parameters": count_parameters(model)} | psnr
+    rows = pd.concat([pd.read_csv(TABLE), pd.DataFrame([row])]) if TABLE.exists() else pd.DataFrame([row])
+    write_atomic(TABLE, rows.to_csv(index=False))
+    shutil.rmtree(folder)
+
+
+def step_seconds(network: str, hr_patch_size: int, batch_size: int = 16, runs: int = 12) -> float:
+    """Median of forward, backward and update on one batch."""
+    device = choose_device()
+    model = make_network(network).to(memory_format=device.memory_format)
+    optimizer = Muon(model.parameters(), 1e-3, dtype=device.dtype)
+    hr = torch.rand(batch_size, 3, hr_patch_size, hr_patch_size)
+    lr = F.avg_pool2d(hr, 4).contiguous(memory_format=device.memory_format)
+    seconds = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        with device.autocast():
+            sr = model(lr)
+        optimizer.zero_grad(set_to_none=True)
+        F.l1_loss(sr, hr).backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds[3:])
+
+
+def main() -> None:
+    """One run, or the times."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--time", action="store_true")
+    register()
+    parser.add_argument("network", nargs="?", default="two_scale", choices=[*NETWORKS])
+    parser.add_argument("changes", nargs="*", help="field=value of sr_utils/config.py")
+    arguments = parser.parse_args()
+    if arguments.time:
+        for name in NETWORKS:
+            told = [f"{1000 * step_seconds(name, side):.1f} ms at patch {side}" for side in (96, 128)]
+            say(f"{name}: {', '.join(told)}")
+        return
+    changes = dict(text.split("=", 1) for text in arguments.changes)
+    keep(arguments.network, changes, recipe(arguments.network, changes), Paths(Path(__file__).parents[1]))
+
+
+if __name__ == "__main__":
+    main()
