@@ -74,10 +74,8 @@ def make(name: str, paths: Paths, *, further: bool = False) -> None:
     """
     initial, target, segments = "", HERE / f"{name}.safetensors", RECIPES[name]
     if further:
-        initial, kept = target.relative_to(paths.root).as_posix(), 0
-        story = checkpoints.load_checkpoint(target)[1]
-        while story:
-            kept, story = kept + 1, story["initial_weights"]
+        initial = target.relative_to(paths.root).as_posix()
+        kept = len(list(checkpoints.segments(checkpoints.load_checkpoint(target)[1])))
         if kept >= len(segments):
             raise ValueError(f"{target}: has had all {kept} segments of RECIPES. Add one.")
         segments = segments[kept:]

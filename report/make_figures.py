@@ -23,7 +23,6 @@ from sr_utils.experiments.collection import load_shipped
 from sr_utils.experiments.study import compare_arms, read_table
 from sr_utils.hand_in.report import draw_pages
 from sr_utils.metrics import column, evaluate, summarize
-from sr_utils.networks import count_parameters
 from sr_utils.paths import Paths
 from sr_utils.views.charts import draw_ablations, draw_time_to_psnr, draw_tradeoff
 from sr_utils.views.compare import compare
@@ -44,14 +43,12 @@ def compare_shipped() -> dict[str, Figure]:
     outputs = enlarge_with(networks, photos)
     hr = {name: truth for name, (truth, _) in photos.items()}
     means = summarize(evaluate(hr, outputs))[column("PSNR", "y")]
-    points = {"bicubic": (0, means["bicubic"])}
-    points |= {label: (count_parameters(network), means[label]) for label, network in networks.items()}
     best = max(networks, key=lambda label: means[label])
     butterfly = {"HR": hr["butterfly"]} | {method: made["butterfly"] for method, made in outputs.items()}
     equal = [name for name in butterfly if name in ("HR", "bicubic") or name.endswith(" · 2,000 steps")]
     box = compare({"butterfly": butterfly}, right=best).box  # where the comparison opens
     return {
-        "tradeoff": draw_tradeoff(points, convention="Set5, Y, border 4"),
+        "tradeoff": draw_tradeoff(means, networks, convention="Set5, Y, border 4"),
         "zoom": draw_zoom({method: butterfly[method] for method in equal}, title="butterfly", box=box),
         "hero": draw_split({name: butterfly[name][WING] for name in ("bicubic", best)}),
     }

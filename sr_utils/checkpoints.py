@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,19 @@ def load_checkpoint(
         raise ValueError(f"{path}: unknown network in the metadata ({error}).") from None
     _require_fit(path, model, tensors)
     model.load_state_dict(tensors)
+    model.training_minutes = sum(story.get("training_seconds", 0) for story in segments(metadata)) / 60
     if assumed := metadata.get("assumed"):
         told = ", ".join(f"{name}={value}" for name, value in assumed.items())
         say(f"{path.name} does not tell all: assumed {model.label}, RGB, {told}. Name what is otherwise.")
     return model.eval(), metadata
+
+
+def segments(story: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The stories of a file of weights and of those that it began from, the last one first."""
+    current: dict[str, Any] | None = story
+    while current:
+        yield current
+        current = current.get("initial_weights")
 
 
 def start_network(config: Config, paths: Paths) -> tuple[Network, dict[str, Any] | None]:

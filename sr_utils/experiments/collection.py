@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from sr_utils import names
-from sr_utils.checkpoints import load_checkpoint
+from sr_utils.checkpoints import load_checkpoint, segments
 from sr_utils.config import Config
 from sr_utils.console import say
 from sr_utils.networks import Network
@@ -21,10 +21,7 @@ def load_shipped(folder: Path | str, *, taken: Iterable[str] = ()) -> dict[str, 
     """
     networks: dict[str, nn.Module] = {}
     for path, model, metadata in _load_all(sorted(Path(folder).glob("*.safetensors"))):
-        steps, story = 0, metadata
-        while story:
-            steps += story.get("config", {}).get("total_steps", 0)
-            story = story.get("initial_weights") or {}
+        steps = sum(story.get("config", {}).get("total_steps", 0) for story in segments(metadata))
         label = f"{model.label} · {f'{steps:,} steps' if steps else path.stem}"
         networks[_free_label(label, path.stem, {*taken, *networks})] = model
     return networks

@@ -22,6 +22,8 @@ class Network(nn.Module, ABC):
     """With which `make_network` makes its like: what a file of weights tells beside the tensors."""
     receptive_field: int
     """LR pixels to each side that an output pixel depends on, or more."""
+    training_minutes: float = 0.0
+    """Told by the file of weights it came from, with all segments before; 0: not told."""
     grid: int = 1
     """LR pixels: a tile must begin at a multiple of it, where a cell of the whole image begins."""
 

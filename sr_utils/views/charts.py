@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from sr_utils.config import BORDER, PARAMETER_LIMIT, Config
 from sr_utils.metrics import column, signed
+from sr_utils.networks import Network, count_parameters
 from sr_utils.training.recipe import learning_rate_at
 from sr_utils.views.figures import COLORS, INK, PAGE_WIDTH, color, new_figure
 
@@ -85,23 +86,33 @@ def draw_psnr_per_image(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_tradeoff(points: Mapping[str, tuple[int, float]], *, convention: str) -> Figure:
-    """PSNR over trainable parameters, with the challenge's limit as a line.
+def draw_tradeoff(
+    decibels: Mapping[str, float], networks: Mapping[str, Network], *, convention: str
+) -> Figure:
+    """PSNR over trainable parameters, with the challenge's limit as a line, and over minutes of training.
 
     Args:
-        points: method → (parameters, PSNR in dB); what has no parameters (bicubic) is told in the legend.
+        decibels: PSNR by method; one that is no network (bicubic) is told in the legend alone.
+        networks: by method; their files tell the minutes, on the machines that trained them.
         convention: of the PSNR, for example "Set5, Y, border 4".
     """
-    figure, ((axes,),) = new_figure(PAGE_WIDTH, 2.2, 1, 1)
-    for marker, (method, (parameters, decibels)) in zip(cycle("osD^vP"), points.items(), strict=False):
-        place, told = ([parameters / 1e6], [decibels]), f"{method}: {decibels:.2f} dB"
-        if not parameters:  # far below the networks, whose differences are what is to be seen
-            place, marker, told = ([], []), "", f"{told}, off the chart"
-        axes.plot(*place, marker=marker, linestyle="", color=color(method), markersize=6, label=told)
+    figure, ((size, time),) = new_figure(PAGE_WIDTH, 2.2, 1, 2, sharey=True)
+    for marker, (method, value) in zip(cycle("osD^vP"), decibels.items(), strict=False):
+        style, told = {"color": color(method), "linestyle": "", "markersize": 6}, f"{method}: {value:.2f} dB"
+        if method not in networks:  # far below the networks, whose differences are what is to be seen
+            size.plot([], [], **style, label=f"{told}, off the chart")
+            continue
+        network = networks[method]
+        size.plot([count_parameters(network) / 1e6], [value], marker, **style, label=told)
+        if network.training_minutes:
+            time.plot([network.training_minutes], [value], marker, **style)
     limit = f"limit: below {PARAMETER_LIMIT:,}"
-    axes.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", linewidth=1, zorder=1, label=limit)
-    axes.set(xlabel="trainable parameters in millions", ylabel=f"PSNR in dB\n({convention})")
-    axes.margins(x=0.1, y=0.15)
+    size.axvline(PARAMETER_LIMIT / 1e6, color=INK, linestyle="--", linewidth=1, zorder=1, label=limit)
+    size.set(xlabel="parameters in millions", ylabel=f"PSNR in dB\n({convention})")
+    time.set(xlabel="minutes of training", xscale="log")
+    time.xaxis.set_major_formatter("{x:g}")
+    for axes in (size, time):
+        axes.margins(x=0.15, y=0.15)
     figure.legend(loc="outside right upper", fontsize=7, frameon=False)
     return figure
 

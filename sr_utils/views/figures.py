@@ -31,6 +31,7 @@ COLORS = {
     "MSRResNet-16": "#56B4E9",
     "EDSR": "#009E73",
     "CARN": "#CC79A7",
+    "TwoScale": "#5D3A9B",
 }
 STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 9,
