@@ -114,7 +114,8 @@ def load_checkpoint(
         raise ValueError(f"{path}: unknown network in the metadata ({error}).") from None
     _require_fit(path, model, tensors)
     model.load_state_dict(tensors)
-    model.training_minutes = sum(story.get("training_seconds", 0) for story in segments(metadata)) / 60
+    seconds = [story.get("training_seconds") for story in segments(metadata)]
+    model.training_minutes = sum(value for value in seconds if isinstance(value, int | float)) / 60
     if assumed := metadata.get("assumed"):
         told = ", ".join(f"{name}={value}" for name, value in assumed.items())
         say(f"{path.name} does not tell all: assumed {model.label}, RGB, {told}. Name what is otherwise.")
@@ -123,8 +124,8 @@ def load_checkpoint(
 
 def segments(story: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The stories of a file of weights and of those that it began from, the last one first."""
-    current: dict[str, Any] | None = story
-    while current:
+    current: Any = story
+    while isinstance(current, dict):
         yield current
         current = current.get("initial_weights")
 

@@ -36,6 +36,22 @@ def test_round_trip_keeps_weights_arguments_and_story(tmp_path: Path, model: nn.
     assert torch.equal(loaded(lr), model(lr))
 
 
+@pytest.mark.parametrize(
+    ("before", "minutes"),
+    [
+        (None, 1.5),
+        ({"training_seconds": 30, "initial_weights": {"training_seconds": 60.0}}, 3),
+        ("lost", 1.5),
+    ],
+)
+def test_a_network_tells_the_minutes_of_all_its_segments(tmp_path: Path, before, minutes: float) -> None:
+    story = {"training_seconds": 90, "initial_weights": before}
+    save_weights(tmp_path / "m.safetensors", MODELS[0], story)
+    assert load_checkpoint(tmp_path / "m.safetensors")[0].training_minutes == minutes
+    save_weights(tmp_path / "m.safetensors", MODELS[0], {"training_seconds": None})
+    assert load_checkpoint(tmp_path / "m.safetensors")[0].training_minutes == 0
+
+
 def test_half_precision_is_half_the_size_and_nearly_the_same(tmp_path: Path) -> None:
     model = MSRResNet(2)
     for half in (False, True):
