@@ -166,16 +166,25 @@ def three(outer: int, inner: int, quarter: int, last: int, activation: Activatio
     return Candidate([*blocks(outer, 64, activation), Half(64, 96, half), *blocks(last, 64, activation)])
 
 
+def without_biases(model: Candidate) -> Candidate:
+    """Sums of products alone: with the local mean off, contrast and brightness pass through."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.bias = None
+    return model
+
+
 TRIED: dict[str, Callable[[], Candidate]] = {
     "two-5-3-5": two,
     "two-5-3-5-leaky": lambda: two(activation=leaky),
     "two-5-3-5-silu": lambda: two(activation=F.silu),
     "two-5-3-5-fuse": lambda: two(fuse=True),
     "two-5-3-5-leaky-mean-off": lambda: two(activation=leaky, local_mean=9),
+    "two-5-3-5-leaky-mean-off-no-biases": lambda: without_biases(two(activation=leaky, local_mean=9)),
     "two-5-3-5-leaky-factor": lambda: Candidate(
         [*blocks(5, 64, leaky), middle(3, 128, leaky, factor=True), *blocks(5, 64, leaky)]
     ),
-    "two-2-2-2-gates": lambda: two(2, 2, 2, kind=Gate),
+    "two-2-2-3-gates": lambda: two(2, 2, 3, kind=Gate),
     "two-7-2-7": lambda: two(7, 2, 7),
     "two-1-5-1": lambda: two(1, 5, 1),
     "two-4-3-4-double-tail": lambda: two(4, 3, 4, tail=DoubleSizeTail(64)),

@@ -1,0 +1,47 @@
+"""The benchmarks' own parts that can break without a long run."""
+
+import csv
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sr_utils.networks import NETWORKS, count_parameters, make_network
+
+BENCH = Path(__file__).parents[1] / "bench"
+
+
+@pytest.fixture
+def bench_networks(monkeypatch) -> dict:
+    """bench/bench_networks.py as a module's names, with TRIED among the networks for the test alone."""
+    monkeypatch.setattr(sys, "path", [str(BENCH), *sys.path])
+    for name in list(NETWORKS):
+        monkeypatch.setitem(NETWORKS, name, NETWORKS[name])
+    module = runpy.run_path(str(BENCH / "bench_networks.py"))
+    for name in module["TRIED"]:
+        monkeypatch.setitem(NETWORKS, name, None)  # taken out again after the test
+    module["register"]()
+    return module
+
+
+def test_every_row_is_of_a_network_and_a_recipe_that_are_there(bench_networks) -> None:
+    with (BENCH / "networks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    for row in rows:
+        assert count_parameters(make_network(row["network"])) == int(row["parameters"])
+        changes, _, _ = row["changes"].partition(" (")  # what a row tells in brackets needs other code
+        config = bench_networks["recipe"](row["network"], dict(text.split("=") for text in changes.split()))
+        assert config.network == row["network"] and config.warmup_steps >= 30
+
+
+def test_tried_networks_enlarge_four_times(bench_networks) -> None:
+    for name in bench_networks["TRIED"]:
+        with torch.no_grad():
+            assert make_network(name)(torch.rand(1, 3, 8, 12)).shape == (1, 3, 32, 48)
+
+
+def test_a_step_is_timed(bench_networks) -> None:
+    assert bench_networks["step_seconds"]("two_scale", 16, batch_size=1, runs=4) > 0
