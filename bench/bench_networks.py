@@ -13,16 +13,21 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from torch import nn
 from tried import TRIED
 
-from sr_utils import checkpoints
+from sr_utils import checkpoints, images
 from sr_utils.config import OPEN, Config
 from sr_utils.console import say
+from sr_utils.data import sources
 from sr_utils.data.build_store import build_split
+from sr_utils.data.pair import read_pair
 from sr_utils.device import choose_device
+from sr_utils.experiments.collection import load_shipped
 from sr_utils.files import write_atomic
 from sr_utils.networks import NETWORKS, Network, count_parameters, make_network
 from sr_utils.paths import Paths
@@ -91,10 +96,35 @@ def step_seconds(network: str, hr_patch_size: int, batch_size: int = 16, runs: i
     return statistics.median(seconds[3:])
 
 
+@torch.no_grad()
+def dead_units(network: Network, photos: list[np.ndarray]) -> list[float]:
+    """The share of every block's hidden units that are active in no pixel of any photo (LR)."""
+    largest: dict[nn.Module, torch.Tensor] = {}
+
+    def look(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        found = output.amax(dim=(0, 2, 3))
+        largest[layer] = torch.maximum(largest.get(layer, found), found)
+
+    for name, layer in network.named_modules():
+        if name.endswith(".conv1"):
+            layer.register_forward_hook(look)
+    for photo in photos:
+        network(images.to_tensor(photo)[None])
+    return [(values <= 0).float().mean().item() for values in largest.values()]
+
+
+def tell_dead_units(paths: Paths) -> None:
+    """Of all networks that come with the project."""
+    photos = [read_pair(pair)[1] for pair in sources.find_split(OPEN, paths, "val")]
+    for label, network in load_shipped(paths.root / "checkpoints").items():
+        say(f"{label}: {' '.join(f'{share:.0%}' for share in dead_units(network, photos))}")
+
+
 def main() -> None:
-    """One run, or the times."""
+    """One run, or the times, or the dead units."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--time", action="store_true")
+    parser.add_argument("--time", action="store_true", help="of a step of each network")
+    parser.add_argument("--dead", action="store_true", help="units in each block of the shipped networks")
     register()
     parser.add_argument("network", nargs="?", default="two_scale", choices=[*NETWORKS])
     parser.add_argument("changes", nargs="*", help="field=value of sr_utils/config.py")
@@ -104,8 +134,12 @@ def main() -> None:
             told = [f"{1000 * step_seconds(name, side):.1f} ms at patch {side}" for side in (96, 128)]
             say(f"{name}: {', '.join(told)}")
         return
+    paths = Paths(Path(__file__).parents[1])
+    if arguments.dead:
+        tell_dead_units(paths)
+        return
     changes = dict(text.split("=", 1) for text in arguments.changes)
-    keep(arguments.network, changes, recipe(arguments.network, changes), Paths(Path(__file__).parents[1]))
+    keep(arguments.network, changes, recipe(arguments.network, changes), paths)
 
 
 if __name__ == "__main__":

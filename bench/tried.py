@@ -88,7 +88,6 @@ class Candidate(Network):
 
     Args:
         body: the units, one after another.
-        fuse: a 1×1 convolution sees the outputs of all units.
         local_mean: side of the window whose mean is taken off the input; 0: none.
         tail: features → the ×4 image.
     """
@@ -97,30 +96,18 @@ class Candidate(Network):
     receptive_field = 200
 
     def __init__(
-        self,
-        body: list[nn.Module],
-        width: int = 64,
-        *,
-        fuse: bool = False,
-        local_mean: int = 0,
-        tail: nn.Module | None = None,
+        self, body: list[nn.Module], width: int = 64, *, local_mean: int = 0, tail: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.arguments = {}
-        self.first, self.body, self.local_mean = conv(3, width), nn.ModuleList(body), local_mean
-        self.fuse = conv(width * len(body), width, 1, 0.1) if fuse else None
+        self.first, self.body, self.local_mean = conv(3, width), nn.Sequential(*body), local_mean
         self.tail = tail or nn.Sequential(conv(width, 48, 3, 0.1), nn.PixelShuffle(4))
 
     def extract(self, lr: torch.Tensor) -> torch.Tensor:
         """First convolution and body."""
         side = self.local_mean
         mean = F.avg_pool2d(lr, side, 1, side // 2, count_include_pad=False) if side else 0
-        x = entry = leaky(self.first(lr - mean))
-        outputs = []
-        for unit in self.body:
-            x = unit(x)
-            outputs.append(x)
-        return entry + self.fuse(torch.cat(outputs, 1)) if self.fuse else x
+        return self.body(leaky(self.first(lr - mean)))
 
     def reconstruct(self, x: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
         """Tail and bilinear image."""
@@ -177,8 +164,6 @@ def without_biases(model: Candidate) -> Candidate:
 TRIED: dict[str, Callable[[], Candidate]] = {
     "two-5-3-5": two,
     "two-5-3-5-leaky": lambda: two(activation=leaky),
-    "two-5-3-5-silu": lambda: two(activation=F.silu),
-    "two-5-3-5-fuse": lambda: two(fuse=True),
     "two-5-3-5-leaky-mean-off": lambda: two(activation=leaky, local_mean=9),
     "two-5-3-5-leaky-mean-off-no-biases": lambda: without_biases(two(activation=leaky, local_mean=9)),
     "two-5-3-5-leaky-factor": lambda: Candidate(
@@ -190,5 +175,4 @@ TRIED: dict[str, Callable[[], Candidate]] = {
     "two-4-3-4-double-tail": lambda: two(4, 3, 4, tail=DoubleSizeTail(64)),
     "three-3-1-2-1-3": lambda: three(3, 1, 2, 3),
     "three-1-2-2-2-2": lambda: three(1, 2, 2, 2),
-    "alternating-2-2-2-2-2": lambda: Candidate([*blocks(2), middle(2), *blocks(2), middle(2), *blocks(2)]),
 }
