@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sr_utils.networks import Network
+from sr_utils.networks.two_scale import conv
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
 
@@ -18,15 +19,6 @@ Activation = Callable[[torch.Tensor], torch.Tensor]
 def leaky(x: torch.Tensor) -> torch.Tensor:
     """LeakyReLU as in MSRResNet's outer layers."""
     return F.leaky_relu(x, 0.1, inplace=True)
-
-
-def conv(inputs: int, outputs: int, size: int = 3, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution that keeps the size, Kaiming's initial weights times `gain`."""
-    convolution = nn.Conv2d(inputs, outputs, size, padding=size // 2)
-    nn.init.kaiming_normal_(convolution.weight)
-    convolution.weight.data *= gain
-    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]  # there is a bias
-    return convolution
 
 
 class Block(nn.Module):
@@ -61,7 +53,7 @@ class Half(nn.Module):
 
     def __init__(self, width: int, wide: int, inner: nn.Module, *, factor: bool = False) -> None:
         super().__init__()
-        self.down, self.inner, self.factor = conv(4 * width, wide, 1), inner, factor
+        self.down, self.inner, self.factor = conv(4 * width, wide, 1, 1.0), inner, factor
         self.up = conv(wide, (8 if factor else 4) * width, 1, 0.1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -77,7 +69,7 @@ class DoubleSizeTail(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.up, self.last = conv(width, 256), conv(64, 12, 3, 0.1)
+        self.up, self.last = conv(width, 256, 3, 1.0), conv(64, 12, 3, 0.1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.pixel_shuffle(self.last(leaky(F.pixel_shuffle(self.up(x), 2))), 2)
@@ -100,7 +92,7 @@ class Candidate(Network):
     ) -> None:
         super().__init__()
         self.arguments = {}
-        self.first, self.body, self.local_mean = conv(3, width), nn.Sequential(*body), local_mean
+        self.first, self.body, self.local_mean = conv(3, width, 3, 1.0), nn.Sequential(*body), local_mean
         self.tail = tail or nn.Sequential(conv(width, 48, 3, 0.1), nn.PixelShuffle(4))
 
     def extract(self, lr: torch.Tensor) -> torch.Tensor:

@@ -22,6 +22,7 @@ from sr_utils.commands.shared import BEST
 from sr_utils.commands.sweep import spread
 from sr_utils.config import PROFILES
 from sr_utils.data import downloads
+from sr_utils.enlarging import export
 from sr_utils.enlarging.outputs import read_story
 from sr_utils.experiments import study
 from sr_utils.hand_in import rules
@@ -320,7 +321,7 @@ def test_check(run, project: Path, monkeypatch) -> None:
 
 
 def test_export(run, project: Path, monkeypatch) -> None:
-    monkeypatch.setattr(checkpoints, "export_onnx", lambda model, path: path.write_bytes(b"1"))
+    monkeypatch.setattr(export, "export_onnx", lambda model, path: path.write_bytes(b"1"))
     code, told, _ = run("export", BEST, "m.onnx")
     assert code == 0 and "done: m.onnx" in told
 

@@ -128,7 +128,7 @@ class Export(Command, Foreign):
 
     def run(self) -> None:
         """Write the file."""
-        from sr_utils.checkpoints import export_onnx
+        from sr_utils.enlarging.export import export_onnx
 
         export_onnx(self.load(self.weights), self.model)
         print(f"done: {self.model}, {self.model.stat().st_size / 1e6:.1f} MB")

@@ -73,14 +73,18 @@ class PatchSampler:
     def batch(self, step: int) -> Batch:
         """Batch number `step`: LR uint8 (N, p/4, p/4, 3) and HR uint8 (N, p, p, 3) for a patch size p."""
         rng = random_generator(self._seed, step)
+        # one number says sub-image and corner
         places = rng.integers(self._ends[-1], size=(self._draws, self._batch_size))
+        indices = np.searchsorted(self._ends, places, side="right")
+        corners = places - np.where(indices > 0, self._ends[indices - 1], 0)
+        tops, lefts = np.divmod(corners, self._columns[indices])
         vertical, horizontal = rng.random((2, self._batch_size)) < 0.5 * self._flip
         transposed = rng.random(self._batch_size) < 0.5 * self._rotate
         lr, hr = (
             np.empty((self._batch_size, side, side, 3), np.uint8) for side in (self._side, SCALE * self._side)
         )
         for n in range(self._batch_size):
-            patches = max((self._read(place) for place in places[:, n]), key=self._detail)
+            patches = self._choose(indices[:, n], tops[:, n], lefts[:, n])
             for target, patch in zip((hr[n], lr[n]), patches, strict=True):
                 if transposed[n]:
                     patch = cv2.transpose(patch)
@@ -90,16 +94,18 @@ class PatchSampler:
                 target[:] = patch
         return lr, hr
 
-    def _read(self, place: int) -> list[np.ndarray]:
-        """The HR and LR patch of a place, one number that says sub-image and corner."""
-        index = int(np.searchsorted(self._ends, place, side="right"))
-        corner = place - (self._ends[index - 1] if index else 0)
-        top, left = divmod(corner, self._columns[index])
-        return self._store.read_patch(index, top, left, self._side, self._side)
+    def _choose(self, indices: np.ndarray, tops: np.ndarray, lefts: np.ndarray) -> list[np.ndarray]:
+        """Of the HR and LR patches at these places those with the most detail."""
+        found = [
+            self._store.read_patch(index, top, left, self._side, self._side)
+            for index, top, left in zip(indices, tops, lefts, strict=True)
+        ]
+        return max(found, key=_detail) if len(found) > 1 else found[0]
 
-    def _detail(self, patches: list[np.ndarray]) -> float:
-        """Mean absolute Laplacian of LR: what a smooth patch, of which little is learned, lacks.
 
-        Source: the choice of patches by what they teach: Wang et al., "SamplingAug", BMVC 2021.
-        """
-        return np.abs(cv2.Laplacian(patches[1], cv2.CV_16S)).mean() if self._draws > 1 else 0.0
+def _detail(patches: list[np.ndarray]) -> float:
+    """Mean absolute Laplacian of LR: what a smooth patch, of which little is learned, lacks.
+
+    Source: the choice of patches by what they teach: Wang et al., "SamplingAug", BMVC 2021.
+    """
+    return np.abs(cv2.Laplacian(patches[1], cv2.CV_16S)).mean()

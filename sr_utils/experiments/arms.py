@@ -5,12 +5,8 @@ from typing import Any
 
 from sr_utils.config import OPEN, Config
 
-# Fields that `OURS` has changed since are set, so that rows of all times are of one recipe.
 BASE = replace(
     OPEN,
-    learning_rate=2e-3,
-    weight_decay=0.0,
-    patch_draws=1,
     total_steps=600,
     hr_patch_size=96,
     warmup_steps=30,

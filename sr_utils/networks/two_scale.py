@@ -14,7 +14,7 @@ from torch import nn
 from sr_utils.networks.network import Network, pad_to_grid
 
 
-def _conv(inputs: int, outputs: int, size: int, gain: float) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, size: int, gain: float) -> nn.Conv2d:
     """A convolution that keeps the size; its weights begin with `gain` times Kaiming's standard deviation."""
     convolution = nn.Conv2d(inputs, outputs, size, padding=size // 2)
     nn.init.kaiming_normal_(convolution.weight)
@@ -28,8 +28,8 @@ class LeakyBlock(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.conv1 = _conv(features, features, 3, 0.1)
-        self.conv2 = _conv(features, features, 3, 0.1)
+        self.conv1 = conv(features, features, 3, 0.1)
+        self.conv2 = conv(features, features, 3, 0.1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.conv2(F.leaky_relu(self.conv1(x), 0.1, inplace=True))
@@ -40,9 +40,9 @@ class HalfSize(nn.Module):
 
     def __init__(self, features: int, wide: int, num_blocks: int) -> None:
         super().__init__()
-        self.down = _conv(4 * features, wide, 1, 1.0)
+        self.down = conv(4 * features, wide, 1, 1.0)
         self.body = nn.Sequential(*[LeakyBlock(wide) for _ in range(num_blocks)])
-        self.up = _conv(wide, 4 * features, 1, 0.1)
+        self.up = conv(wide, 4 * features, 1, 0.1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         half = self.body(self.down(F.pixel_unshuffle(x, 2)))  # (N, wide, H/2, W/2)
@@ -68,13 +68,13 @@ class TwoScale(Network):
         super().__init__()
         self.arguments = {"before": before, "half": half, "after": after, "features": features, "wide": wide}
         self.receptive_field = 2 * (before + 2 * half + after) + 4
-        self.conv_first = _conv(3, features, 3, 1.0)
+        self.conv_first = conv(3, features, 3, 1.0)
         self.body = nn.Sequential(
             *[LeakyBlock(features) for _ in range(before)],
             HalfSize(features, wide, half),
             *[LeakyBlock(features) for _ in range(after)],
         )
-        self.conv_last = _conv(features, 3 * 4 * 4, 3, 0.1)
+        self.conv_last = conv(features, 3 * 4 * 4, 3, 0.1)
 
     def extract(self, lr: torch.Tensor) -> torch.Tensor:
         """The half at LR size: (N, 3, H, W) → features (N, 64, H, W)."""

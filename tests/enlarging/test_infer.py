@@ -15,6 +15,7 @@ from torch import nn
 from sr_utils import checkpoints, headers, images
 from sr_utils.enlarging import outputs, tiles
 from sr_utils.enlarging.ensemble import SelfEnsemble
+from sr_utils.enlarging.export import export_onnx
 from sr_utils.enlarging.infer import enlarge_with, super_resolve, super_resolve_float, super_resolve_folder
 from sr_utils.enlarging.outputs import is_whole, read_manifest, read_story, sign
 from sr_utils.networks import CARN, EDSR, MSRResNet, TwoScale
@@ -404,7 +405,7 @@ def test_a_full_disk_is_told_and_the_finished_images_stay(photo_folder, tmp_path
 
 def test_onnx_gives_torchs_result_at_any_size(model, make_photo, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason='pip install -e ".[onnx]"')
-    checkpoints.export_onnx(model, tmp_path / "model.onnx")
+    export_onnx(model, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for size in ((24, 32), (9, 17), (1, 1)):
         lr = images.to_tensor(make_photo(*size))[None]

@@ -73,8 +73,8 @@ def test_the_step_has_adams_size_and_follows_the_learning_rate() -> None:
         assert 0.1 * rate < change < 0.3 * rate
 
 
-def test_weight_decay_takes_its_share_and_frees_what_gets_no_gradient() -> None:
-    """A ReLU that is never active stops all gradients of its unit; its weights shrink until it is again."""
+def test_weight_decay_takes_its_share_where_there_is_no_gradient_too() -> None:
+    """As that of a unit whose ReLU is never active."""
     torch.manual_seed(0)
     weight = nn.Parameter(torch.randn(4, 4, 3, 3))
     before = weight.detach().clone()
