@@ -1,6 +1,6 @@
 """The networks as pictures: boxes along the data flow, arcs for what skips ahead."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from matplotlib.axes import Axes
@@ -9,51 +9,57 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from sr_utils.views.figures import INK, PAGE_WIDTH, color, new_figure
 
-FILLS = {
-    "conv": "#D9E6F2",
-    "block": "#D9E6F2",
-    "cascade": "#D9E6F2",
-    "R": "#D9E6F2",
-    "5": "#D9E6F2",
-    "3": "#D9E6F2",
-    "↓2": "#F7E3C3",
-    "↑2": "#F7E3C3",
-    "1×1": "#F7E3C3",
-}
+BLUE, SAND = "#D9E6F2", "#F7E3C3"
+FILLS = dict.fromkeys(("conv", "block", "cascade", "R", "5", "3"), BLUE) | dict.fromkeys(
+    ("1×1", "↓2", "↑2"), SAND
+)
 STRIDE = 1.35  # from box to box, in widths of a box
 MSRRESNET = "LR conv block|1 … block|20 conv|↑2 conv|↑2 conv conv SR"
 TWO_SCALE = "LR conv 5|blocks ↓2 3|blocks ↑2 5|blocks conv|↑4 SR"
-HALF_SIZE = (3, 4, 5)  # its boxes that lie lower
 CARN = "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR"
 TITLE_HEIGHT = 1.5  # above the middle of its boxes
 
 
 def draw_architectures() -> Figure:
-    """MSRResNet, TwoScale and CARN: whole networks, and what their boxes hold."""
-    chains = {
-        "MSRResNet-20: residual blocks, added to the bilinear ×4 image": MSRRESNET,
-        "one block, without batch norm": "in conv ReLU conv + out",
-        "TwoScale: wide blocks at half the size in the middle, one convolution that enlarges": TWO_SCALE,
-        "CARN: every 1×1 convolution sees the entry and all cascades before it (global)": CARN,
-        "one cascade (local); R: conv – ReLU – conv, plus its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
-    }
-    figure, grid = new_figure(PAGE_WIDTH, 5.2, 5, 1)
-    for axes, (title, chain) in zip(grid[:, 0], chains.items(), strict=True):
-        axes.text(-0.5, TITLE_HEIGHT, title, fontsize=8, color=INK)
-        axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-1.5, TITLE_HEIGHT + 0.3))
-        axes.set_axis_off()
-        _draw_chain(axes, chain.split(), lower=HALF_SIZE if chain is TWO_SCALE else ())
-    whole, block, two_scale, carn, cascade = grid[:, 0]
+    """MSRResNet and CARN: whole networks, and what their boxes hold."""
+    figure, (whole, block, carn, cascade) = _draw_chains(
+        {
+            "MSRResNet-20: residual blocks, added to the bilinear ×4 image": MSRRESNET,
+            "one block, without batch norm": "in conv ReLU conv + out",
+            "CARN: every 1×1 convolution sees the entry and all cascades before it (global)": CARN,
+            "one cascade (local); R: conv – ReLU – conv, plus its input, ReLU": "in R 1×1 R 1×1 R 1×1 out",
+        }
+    )
     _draw_skip(whole, 0, 9, color("bicubic"))
     _draw_skip(block, 0, 4, color("MSRResNet-20"))
-    _draw_skip(two_scale, 0, 8, color("bicubic"))
-    _draw_skip(two_scale, 2, 6, color("TwoScale"))
     _draw_cascade(carn, entry=1)
     _draw_cascade(cascade, entry=0)
     return figure
 
 
-def _draw_chain(axes: Axes, labels: list[str], lower: Sequence[int] = ()) -> None:
+def draw_two_scale() -> Figure:
+    """TwoScale: its boxes at half the size lie lower."""
+    title = "TwoScale: wide blocks at half the size in the middle, one convolution that enlarges"
+    figure, (axes,) = _draw_chains({title: TWO_SCALE}, lower=(3, 4, 5))
+    _draw_skip(axes, 0, 8, color("bicubic"))
+    _draw_skip(axes, 2, 6, color("TwoScale"))
+    return figure
+
+
+def _draw_chains(chains: Mapping[str, str], *, lower: Sequence[int] = ()) -> tuple[Figure, list[Axes]]:
+    """Chains of boxes by title, one below another; the boxes `lower` hang below their chain."""
+    depth = 1.4 if lower else 1.1
+    height = (TITLE_HEIGHT + 0.3 + depth) / 3.3  # inches
+    figure, grid = new_figure(PAGE_WIDTH, height * len(chains), len(chains), 1)
+    for axes, (title, chain) in zip(grid[:, 0], chains.items(), strict=True):
+        axes.text(-0.5, TITLE_HEIGHT, title, fontsize=8, color=INK)
+        axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-depth, TITLE_HEIGHT + 0.3))
+        axes.set_axis_off()
+        _draw_chain(axes, chain.split(), lower)
+    return figure, list(grid[:, 0])
+
+
+def _draw_chain(axes: Axes, labels: list[str], lower: Sequence[int]) -> None:
     heights = [-0.9 * (number in lower) for number in range(len(labels))]
     for number, (label, height) in enumerate(zip(labels, heights, strict=True)):
         corner, fill = (number * STRIDE - 0.5, height - 0.4), FILLS.get(label.split("|")[0], "#FFFFFF")
