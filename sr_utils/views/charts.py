@@ -137,7 +137,7 @@ def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
 
 def draw_ablations(gains: pd.DataFrame) -> Figure:
     """Gain and confidence interval of every arm of `study.compare_arms`, one row each."""
-    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.19 * len(gains), 1, 1)
+    figure, ((axes,),) = new_figure(PAGE_WIDTH, 0.8 + 0.16 * len(gains), 1, 1)
     gains = gains.sort_values("gain in dB")
     marks = {"helps": ("#0072B2", "^"), "hurts": ("#D55E00", "v"), "not decidable": ("#999999", "o")}
     axes.axvspan(-LINEAR_DB, LINEAR_DB, color="#F2F2F2", zorder=0)
