@@ -58,6 +58,7 @@ def recipe(network: str, changes: dict[str, str]) -> Config:
     }
     steps = given.get("total_steps", 1000)
     own = {"total_steps": steps, "warmup_steps": max(30, steps // 20), "ema_decay": 1 - 10 / steps}
+    own |= {"patch_draws": 1, "weight_decay": 0.0}  # as before the search
     own |= {"hr_patch_size": 96, "validate_every": -(-steps // 4), "save_every": 300}
     config = replace(OPEN, **(own | given))
     vars(config)["network"] = network  # its own check knows none of TRIED

@@ -9,6 +9,8 @@ BASE = replace(
     OPEN,
     total_steps=600,
     hr_patch_size=96,
+    patch_draws=1,
+    weight_decay=0.0,
     warmup_steps=30,
     ema_decay=0.98,
     log_every=100,
