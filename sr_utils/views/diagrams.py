@@ -10,12 +10,12 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from sr_utils.views.figures import INK, PAGE_WIDTH, color, new_figure
 
 BLUE, SAND = "#D9E6F2", "#F7E3C3"
-FILLS = dict.fromkeys(("conv", "block", "cascade", "R", "5", "3"), BLUE) | dict.fromkeys(
+FILLS = dict.fromkeys(("conv", "block", "cascade", "R", "4", "3"), BLUE) | dict.fromkeys(
     ("1×1", "↓2", "↑2"), SAND
 )
 STRIDE = 1.35  # from box to box, in widths of a box
 MSRRESNET = "LR conv block|1 … block|20 conv|↑2 conv|↑2 conv conv SR"
-TWO_SCALE = "LR conv 5|blocks ↓2 3|blocks ↑2 5|blocks conv|↑4 SR"
+TWO_SCALE = "LR conv 4|blocks ↓2 3|blocks ↑2 4|blocks conv|↑2 conv|↑2 SR"
 CARN = "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR"
 TITLE_HEIGHT = 1.5  # above the middle of its boxes
 
@@ -39,9 +39,9 @@ def draw_architectures() -> Figure:
 
 def draw_two_scale() -> Figure:
     """TwoScale: its boxes at half the size lie lower."""
-    title = "TwoScale: wide blocks at half the size in the middle, one convolution that enlarges"
+    title = "TwoScale: wide blocks at half the size in the middle, a short way to the ×4 image"
     figure, (axes,) = _draw_chains({title: TWO_SCALE}, lower=(3, 4, 5))
-    _draw_skip(axes, 0, 8, color("bicubic"))
+    _draw_skip(axes, 0, 9, color("bicubic"))
     _draw_skip(axes, 2, 6, color("TwoScale"))
     return figure
 

@@ -16,7 +16,7 @@ from sr_utils.networks import CARN, EDSR, MSRResNet, TwoScale, count_parameters,
         ("msrresnet", {"num_blocks": 19, "unshuffle_stem": True}, 1_765_059),
         ("edsr", {}, 1_517_571),
         ("carn", {}, 1_111_875),
-        ("two_scale", {}, 1_719_472),
+        ("two_scale", {}, 1_698_700),
     ],
 )
 def test_parameter_counts(name: str, arguments: dict, parameters: int) -> None:
@@ -69,7 +69,7 @@ def _amplified(model: nn.Module) -> nn.Module:
         (MSRResNet(4, features=3), 11),
         (EDSR(2, features=3), 8),
         (CARN(2), 21),
-        (TwoScale(1, 2, 1, 2, 2), 15),
+        (TwoScale(1, 2, 1, 2, 2), 16),
     ],
     ids=["msrresnet2", "msrresnet4", "edsr2", "carn", "two_scale"],
 )
