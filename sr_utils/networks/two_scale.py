@@ -1,7 +1,7 @@
 """TwoScale: residual blocks, of which the widest work at half the LR size, where they cost a quarter.
 
-MSRResNet spends half of its arithmetic on enlarging. Here the last convolution, at twice the LR size, gives the
-2×2 HR pixels around each of its pixels at once (Shi et al., "Real-time single image and video
+MSRResNet spends half of its arithmetic on enlarging. Here the last convolution, at twice the LR size, gives
+the 2×2 HR pixels around each of its pixels at once (Shi et al., "Real-time single image and video
 super-resolution", CVPR 2016), and the blocks in the middle see twice as far, as in a U-Net (Ronneberger et
 al., 2015) whose scales are added.
 
