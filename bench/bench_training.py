@@ -29,7 +29,7 @@ from sr_utils.training.train import train
 
 COMMAND = "python bench/bench_training.py"
 STEPS, WARM_UP = 8, 3
-OURS = {"ours": FULL, "TwoScale": FAST}  # the latter with our recipe, too
+OURS = {"ours": FULL, "TwoScale": replace(FAST, network="two_scale")}  # the latter with our recipe, too
 
 
 def plain(sampler: PatchSampler) -> Callable[[int], None]:

@@ -55,20 +55,6 @@ SQUARED = replace(  # PSNR is a squared error
 AVERAGED = replace(  # at a high rate the averaged weights move on, while each of those averaged is worse
     SQUARED, learning_rate=8e-4, min_learning_rate=3e-4, total_steps=900, validate_every=150, seed=4
 )
-LONG = replace(  # the recipe since the study, in segments that fall together along one cycle
-    OPEN,
-    network="two_scale",
-    reduced_copies=True,
-    learning_rate=1.5e-3,
-    min_learning_rate=1e-3,
-    warmup_steps=400,
-    ema_decay=0.9995,
-    total_steps=15_000,
-    validate_every=1500,
-)
-LONG_LARGER = replace(
-    LONG, hr_patch_size=192, batch_size=8, learning_rate=1e-3, min_learning_rate=6e-4, seed=1
-)
 # Segments, one after another: each ends with its best weights, or with its last, averaged ones if its
 # learning rate stays high. 5,450 steps of TwoScale take the time of 2,000 of MSRResNet-20.
 RECIPES = {
@@ -77,7 +63,6 @@ RECIPES = {
     "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
     "edsr_2000": (replace(EQUAL, network="edsr", num_blocks=16),),
     "carn_2000": (replace(EQUAL, network="carn"),),
-    "two_scale_open": (LONG, LONG_LARGER),
     "two_scale_2000": (TWO_SCALE,),
     "two_scale_5450": (replace(TWO_SCALE, total_steps=5450, warmup_steps=200, ema_decay=0.998),),
 }

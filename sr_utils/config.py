@@ -216,7 +216,7 @@ OURS = replace(
     weight_decay=1.0,
     patch_draws=2,
 )
-FAST = replace(OURS, network="two_scale", total_steps=250_000)
+FAST = replace(OURS, total_steps=100_000)
 OPEN = replace(OURS, profile="open", challenge=False, total_steps=20_000, validate_every=500, save_every=500)
 DEMO = replace(
     OURS,

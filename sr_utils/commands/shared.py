@@ -78,7 +78,7 @@ class Fields(Config):
 SUMMARIES = {
     "demo": "Six embedded photos, 400 steps: minutes on a CPU.",
     "full": "The reference's recipe on mini-DIV2K: days on a GPU.",
-    "fast": "Our recipe and network on mini-DIV2K: a fraction of the steps.",
+    "fast": "Our recipe on mini-DIV2K: a fraction of the steps.",
     "open": "Our recipe on 540 other photos; not for the challenge.",
 }
 if TYPE_CHECKING:
