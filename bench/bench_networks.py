@@ -10,6 +10,7 @@ import argparse
 import shutil
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch import nn
 from tried import TRIED
 
 from sr_utils import checkpoints, images
-from sr_utils.config import OPEN, Config
+from sr_utils.config import OPEN, STUDIED, Config
 from sr_utils.console import say
 from sr_utils.data import sources
 from sr_utils.data.build_store import build_split
@@ -50,23 +51,22 @@ def register() -> None:
 
 
 def recipe(network: str, changes: dict[str, str]) -> Config:
-    """Ours on the photos of `open`, HR patch 96; warm-up, average and validations follow the length."""
-    kinds = {name: type(getattr(OPEN, name)) for name in changes}
+    """Ours as studied, HR patch 96; warm-up, average and validations follow the length."""
+    kinds = {name: type(getattr(STUDIED, name)) for name in changes}
     given = {
         name: value == "True" if kinds[name] is bool else kinds[name](value)
         for name, value in changes.items()
     }
     steps = given.get("total_steps", 1000)
     own = {"total_steps": steps, "warmup_steps": max(30, steps // 20), "ema_decay": 1 - 10 / steps}
-    own |= {"patch_draws": 1, "weight_decay": 0.0}  # as before the search
     own |= {"hr_patch_size": 96, "validate_every": -(-steps // 4), "save_every": 300}
-    config = replace(OPEN, **(own | given))
+    config = replace(STUDIED, **(own | given))
     vars(config)["network"] = network  # its own check knows none of TRIED
     return config
 
 
 def keep(network: str, changes: dict[str, str], config: Config, paths: Paths) -> None:
-    """Train, and write the row."""
+    """Train, write the row, and tell the dead units."""
     build_split(config, paths)
     folder = train(config, paths)
     model, story = checkpoints.load_checkpoint(folder / "last.safetensors")
@@ -75,6 +75,7 @@ def keep(network: str, changes: dict[str, str], config: Config, paths: Paths) ->
     row = {"network": network, "changes": told, "parameters": count_parameters(model)} | psnr
     rows = pd.concat([pd.read_csv(TABLE), pd.DataFrame([row])]) if TABLE.exists() else pd.DataFrame([row])
     write_atomic(TABLE, rows.to_csv(index=False))
+    tell_dead_units({network: model}, paths)
     shutil.rmtree(folder)
 
 
@@ -114,10 +115,10 @@ def dead_units(network: Network, photos: list[np.ndarray]) -> list[float]:
     return [(values <= 0).float().mean().item() for values in largest.values()]
 
 
-def tell_dead_units(paths: Paths) -> None:
-    """Of all networks that come with the project."""
+def tell_dead_units(networks: Mapping[str, Network], paths: Paths) -> None:
+    """Of each network, on the held-aside photos."""
     photos = [read_pair(pair)[1] for pair in sources.find_split(OPEN, paths, "val")]
-    for label, network in load_shipped(paths.root / "checkpoints").items():
+    for label, network in networks.items():
         say(f"{label}: {' '.join(f'{share:.0%}' for share in dead_units(network, photos))}")
 
 
@@ -137,7 +138,7 @@ def main() -> None:
         return
     paths = Paths(Path(__file__).parents[1])
     if arguments.dead:
-        tell_dead_units(paths)
+        tell_dead_units(load_shipped(paths.root / "checkpoints"), paths)
         return
     changes = dict(text.split("=", 1) for text in arguments.changes)
     keep(arguments.network, changes, recipe(arguments.network, changes), paths)

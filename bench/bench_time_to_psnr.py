@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from sr_utils import device, images
-from sr_utils.config import FULL, OPEN
+from sr_utils.config import FULL, OPEN, STUDIED
 from sr_utils.data import sources
 from sr_utils.data.build_store import build_split
 from sr_utils.data.pair import read_pair
@@ -34,8 +34,8 @@ from sr_utils.training.train import train
 
 COMMAND = "python bench/bench_time_to_psnr.py"
 CURVES = Path(__file__).with_name("curves.json")
-EARLIER = {"rgb_permutation": 0.5, "weight_decay": 0.0, "patch_draws": 1}  # as before the study
-OURS = replace(OPEN, total_steps=1000, warmup_steps=50, ema_decay=0.99, **EARLIER)
+# With the RGB permutation that our recipe had before the study.
+OURS = replace(STUDIED, total_steps=1000, warmup_steps=50, ema_decay=0.99, rgb_permutation=0.5)
 REFERENCE = replace(
     FULL, profile="open", challenge=False, schedule="constant", total_steps=100_000, log_every=25
 )

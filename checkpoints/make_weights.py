@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sr_utils import checkpoints
-from sr_utils.config import OPEN
+from sr_utils.config import OPEN, STUDIED
 from sr_utils.console import say
 from sr_utils.data import sources
 from sr_utils.data.build_store import build_split
@@ -27,7 +27,7 @@ from sr_utils.training.train import train
 from sr_utils.training.validation import validation_psnr
 
 HERE = Path(__file__).parent
-FIRST = replace(OPEN, rgb_permutation=0.5, weight_decay=0.0, patch_draws=1)  # the recipe before the study
+FIRST = replace(STUDIED, rgb_permutation=0.5)  # the recipe before the study
 EQUAL = replace(FIRST, total_steps=2000, warmup_steps=100, ema_decay=0.995)
 TWO_SCALE = replace(EQUAL, network="two_scale")
 SHORT = replace(FIRST, total_steps=4000, ema_decay=0.997)

@@ -1,13 +1,12 @@
 """Every choice of a run, as one frozen object."""
 
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from sr_utils import names
+from sr_utils.field_values import as_type, require_in_range
 
 SCALE = 4
 PARAMETER_LIMIT = 1_821_085  # trainable parameters must stay below: 120 % of SRResNet's 1,517,571
@@ -110,36 +109,9 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in fields(Config):  # equal configs hold equal values, 16 for 16.0
-            value = _as_type(field.name, field.type, getattr(self, field.name))
+            value = as_type(field.name, field.type, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-        for together, expected, fits in (
-            (
-                "sub_image sub_image_step hr_patch_size",
-                "a positive multiple of 4",
-                lambda value: value >= SCALE and value % SCALE == 0,
-            ),
-            (
-                "rgb_permutation blend blend_alpha mixup cutblur brightness_contrast",
-                "a number from 0 to 1",
-                lambda value: 0 <= value <= 1,
-            ),
-            (
-                "batch_size patch_draws num_blocks total_steps restart_period validate_every log_every "
-                "save_every",
-                "at least 1",
-                lambda value: value >= 1,
-            ),
-            ("learning_rate mixup_alpha init_gain", "a positive number", lambda value: value > 0),
-            (
-                "weight_decay gradient_clip min_learning_rate warmup_steps validation_images seed",
-                "at least 0",
-                lambda value: value >= 0,
-            ),
-            ("ema_decay", "a number from 0 to below 1", lambda value: 0 <= value < 1),
-        ):
-            for name in together.split():
-                if not fits(getattr(self, name)):
-                    raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}.")
+        require_in_range(vars(self))
         if self.cutblur and not self.unshuffle_stem:
             raise ValueError("cutblur makes HR-sized inputs: set unshuffle_stem=True too, or cutblur=0.")
         if self.unshuffle_stem and self.network != "msrresnet":
@@ -177,24 +149,7 @@ class Config:
     @property
     def origin(self) -> tuple[str, dict[str, Any]]:
         """Name of the nearest profile of the same photos, and the fields that differ from it."""
-        return names.nearest(vars(self), {name: vars(config) for name, config in PROFILES.items()})
-
-
-def _as_type(name: str, kind: Any, value: Any) -> Any:
-    """A field's value in its own type, where that means the same."""
-    if choices := get_args(kind):
-        fits, expected = value in choices, " or ".join(choices)
-    elif kind is str:
-        fits, expected = isinstance(value, str), "a text"
-    elif kind is bool:
-        fits, expected = isinstance(value, Real) and value in (0, 1), "True or False"
-    else:
-        fits = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-        fits = fits and kind(value) == value
-        expected = "a whole number" if kind is int else "a number"
-    if not fits:
-        raise ValueError(f"{name}: expected {expected}, got {value!r}.")
-    return value if choices else kind(value)
+        return names.nearest(vars(self), PROFILE_VALUES)
 
 
 FULL = Config()
@@ -218,6 +173,7 @@ OURS = replace(
 )
 FAST = replace(OURS, total_steps=100_000)
 OPEN = replace(OURS, profile="open", challenge=False, total_steps=20_000, validate_every=500, save_every=500)
+STUDIED = replace(OPEN, weight_decay=0.0, patch_draws=1)  # ours as the study ran it
 DEMO = replace(
     OURS,
     profile="demo",
@@ -232,6 +188,7 @@ DEMO = replace(
 )
 
 PROFILES = {"demo": DEMO, "full": FULL, "fast": FAST, "open": OPEN}
+PROFILE_VALUES = {name: vars(config) for name, config in PROFILES.items()}
 
 
 def configure(profile: str, changes: Mapping[str, Any] | None = None, **overrides: Any) -> Config:

@@ -151,9 +151,8 @@ def test_run_names_tell_what_differs() -> None:
 
 def test_words_tell_runs_apart() -> None:
     def told(*configs: Config) -> list[str]:
-        return names.tell_apart([vars(config) for config in configs], every)
+        return names.tell_apart([vars(config) for config in configs], config.PROFILE_VALUES)
 
-    every = {name: vars(config) for name, config in PROFILES.items()}
     rate, seed = configure("demo", learning_rate=1e-3), configure("demo", seed=1)
     assert told(DEMO, rate) == ["learning rate 0.002", "learning rate 0.001"]
     assert told(DEMO, rate, seed) == ["demo", "learning rate 0.001", "seed 1"]

@@ -40,7 +40,7 @@ class Sweep:
 
     def run(self) -> None:
         """Train all, though one may fail, and print their table; Ctrl-C ends the list."""
-        from sr_utils.config import PROFILES
+        from sr_utils.config import PROFILE_VALUES
         from sr_utils.console import say
         from sr_utils.experiments.runs import as_table, read_runs
         from sr_utils.names import tell_apart
@@ -60,7 +60,6 @@ class Sweep:
             say(as_table([run for run in read_runs(paths) if run.folder in folders]).to_string())
             say("Two of them, photo by photo: sr-utils runs compare A B")
         if failed:
-            every = {name: vars(config) for name, config in PROFILES.items()}
-            labels = tell_apart([vars(config) for config in configs], every)
+            labels = tell_apart([vars(config) for config in configs], PROFILE_VALUES)
             told = "; ".join(labels[number] for number in failed)
             raise ValueError(f"{len(failed)} of {len(configs)} failed: {told}.")

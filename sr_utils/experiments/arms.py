@@ -3,14 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from sr_utils.config import OPEN, Config
+from sr_utils.config import STUDIED, Config
 
 BASE = replace(
-    OPEN,
+    STUDIED,
     total_steps=600,
     hr_patch_size=96,
-    patch_draws=1,
-    weight_decay=0.0,
     warmup_steps=30,
     ema_decay=0.98,
     log_every=100,

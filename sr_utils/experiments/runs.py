@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from sr_utils.config import PROFILES, Config
+from sr_utils.config import PROFILE_VALUES, Config
 from sr_utils.console import say
 from sr_utils.metrics import column
 from sr_utils.names import nearest, tell_apart, words
@@ -112,7 +112,7 @@ def read_runs(paths: Paths, *, profile: str | None = None) -> list[KnownRun]:
 
 def _read_run(folder: Path) -> KnownRun:
     record = read_record(folder)
-    profile, changes = nearest(record["config"], {name: vars(config) for name, config in PROFILES.items()})
+    profile, changes = nearest(record["config"], PROFILE_VALUES)
     last, history = read_last(folder), record["history"]
     step = max([last.get("step", 0), record.get("step", 0), *(event["step"] for event in history[-1:])])
     note = folder / NOTE
@@ -157,8 +157,7 @@ def find_run(runs: Sequence[KnownRun], name: str) -> KnownRun:
 
 def label_runs(runs: Sequence[KnownRun]) -> dict[str, KnownRun]:
     """Runs by what tells them apart, as for a legend; by folder where words do not."""
-    every = {name: vars(config) for name, config in PROFILES.items()}
-    told = tell_apart([run.record["config"] for run in runs], every)
+    told = tell_apart([run.record["config"] for run in runs], PROFILE_VALUES)
     return {label if told.count(label) == 1 else run.name: run for label, run in zip(told, runs, strict=True)}
 
 

@@ -1,18 +1,30 @@
-"""What a step minimises, and how far it goes: the losses and the learning rate."""
+"""What a step minimises, which way and how far it goes: losses, optimisers, learning rate."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from sr_utils.config import Config
+from sr_utils.training.muon import Muon
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "l1": F.l1_loss,
     "mse": F.mse_loss,
     "charbonnier": lambda sr, hr: torch.sqrt((sr - hr) ** 2 + 1e-6).mean(),  # L1, smooth within 1e-3 of 0
 }
+
+
+def make_optimizer(
+    config: Config, parameters: Iterable[nn.Parameter], dtype: torch.dtype
+) -> torch.optim.Optimizer:
+    """The config's optimiser; `dtype` is Muon's arithmetic."""
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "muon":
+        return Muon(parameters, rate, weight_decay=decay, dtype=dtype)
+    return torch.optim.AdamW(parameters, rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
 
 
 def learning_rate_at(config: Config, step: int) -> float:

@@ -23,8 +23,7 @@ from sr_utils.networks import Network
 from sr_utils.paths import Paths
 from sr_utils.training import run_files
 from sr_utils.training.distributed import join
-from sr_utils.training.muon import Muon
-from sr_utils.training.recipe import learning_rate_at
+from sr_utils.training.recipe import learning_rate_at, make_optimizer
 from sr_utils.training.record import update_record
 from sr_utils.training.run_files import read_log
 from sr_utils.training.validation import mean_psnr, measure_again, photo_fingerprint, validation_psnr
@@ -69,14 +68,7 @@ class Run:
         self.model = model.to(self.device.device).to(memory_format=self.device.memory_format)
         self.forward = self.group.wrap(self.model)
         self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-        self.optimizer: torch.optim.Optimizer
-        rate, decay = config.learning_rate, config.weight_decay
-        if config.optimizer == "muon":
-            self.optimizer = Muon(model.parameters(), rate, weight_decay=decay, dtype=self.device.dtype)
-        else:
-            self.optimizer = torch.optim.AdamW(
-                model.parameters(), rate, betas=(0.9, 0.99), weight_decay=decay, fused=True
-            )
+        self.optimizer = make_optimizer(config, model.parameters(), self.device.dtype)
         # The scaler skips non-finite steps without waiting for the device; only fp16 needs its scaling.
         self.fixed_scale = None if self.device.dtype == torch.float16 else 1.0
         self.scaler = torch.amp.GradScaler(self.device.device.type, init_scale=self.fixed_scale or 2.0**16)

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 NOTEBOOK = ROOT / "notebooks" / "05_compare_models.ipynb"
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(500)
 def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab, executed_project, tmp_path):
     root, _ = executed_project
     notebook = nbformat.read(NOTEBOOK, 4)
@@ -67,7 +67,7 @@ def test_the_slider_of_notebook_05_shows_bicubic_and_network(open_notebook, lab,
     assert page.problems == []
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(500)
 def test_the_executed_page_holds_the_slider_without_kernel_and_network(chromium, executed_project):
     page = chromium.new_page()
     asked = []
