@@ -29,6 +29,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 # The tensors of the tests are tiny; more threads would wait for one another, the more so on a busy machine.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of children: commands, and the kernels of notebooks
 
 
 @pytest.fixture(autouse=True)
