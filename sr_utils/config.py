@@ -37,6 +37,8 @@ class Config:
     """Give MSRResNet the HR-sized input that CutBlur makes; over the parameter limit with 20 blocks."""
     bilinear_skip: bool = True
     """Let MSRResNet learn what the bilinear ×4 image lacks, not the whole image."""
+    light_tail: bool = False
+    """Let MSRResNet enlarge without a layer at HR size: a step takes half of the time."""
     init_gain: float = 0.1
     """Factor on MSRResNet's initial weights outside blocks and last layer; the reference has 0.1."""
 
@@ -114,8 +116,9 @@ class Config:
         require_in_range(vars(self))
         if self.cutblur and not self.unshuffle_stem:
             raise ValueError("cutblur makes HR-sized inputs: set unshuffle_stem=True too, or cutblur=0.")
-        if self.unshuffle_stem and self.network != "msrresnet":
-            raise ValueError(f"unshuffle_stem: expected network msrresnet, got {self.network!r}.")
+        for name in ("unshuffle_stem", "light_tail"):
+            if getattr(self, name) and self.network != "msrresnet":
+                raise ValueError(f"{name}: expected network msrresnet, got {self.network!r}.")
         if self.challenge and self.initial_weights:
             raise ValueError(
                 "initial_weights: the challenge forbids them. Leave them out, or challenge=False."
@@ -130,7 +133,7 @@ class Config:
             return {}
         if self.network == "edsr":
             return {"num_blocks": self.num_blocks}
-        own = ("num_blocks", "init_gain", "unshuffle_stem", "bilinear_skip")
+        own = ("num_blocks", "init_gain", "unshuffle_stem", "bilinear_skip", "light_tail")
         return {name: getattr(self, name) for name in own}
 
     @property

@@ -14,6 +14,7 @@ from sr_utils.networks.edsr import DIV2K_MEAN
 
 MODELS = [
     MSRResNet(3, features=8, init_gain=1.0),
+    MSRResNet(2, features=8, light_tail=True),
     EDSR(2, features=8, res_scale=0.2),
     CARN(features=4),
     TwoScale(1, 1, 1, 8, 8),

@@ -187,6 +187,7 @@ def test_network_arguments() -> None:
         "init_gain": 1.0,
         "unshuffle_stem": False,
         "bilinear_skip": True,
+        "light_tail": False,
     }
     assert replace(FULL, network="edsr", num_blocks=16).network_arguments == {"num_blocks": 16}
     assert replace(FULL, network="carn").network_arguments == {}
@@ -198,6 +199,7 @@ def test_network_arguments() -> None:
     [
         ({"cutblur": 0.5}, "set unshuffle_stem=True"),
         ({"unshuffle_stem": True, "network": "edsr"}, "expected network msrresnet, got 'edsr'"),
+        ({"light_tail": True, "network": "two_scale"}, "light_tail: expected network msrresnet"),
         ({"initial_weights": "checkpoints/some.safetensors"}, "the challenge forbids them"),
     ],
 )

@@ -28,6 +28,7 @@ COLORS = {
     "LR": "#999999",
     "bicubic": "#E69F00",
     "MSRResNet-20": "#0072B2",
+    "MSRResNet-20 with a light tail": "#882255",
     "MSRResNet-16": "#56B4E9",
     "EDSR": "#009E73",
     "CARN": "#CC79A7",

@@ -57,7 +57,13 @@ def test_tiles_give_the_whole_result(model, make_photo, size: tuple[int, int], t
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: EDSR(2, features=8), lambda: CARN(features=8), lambda: TwoScale(1, 2, 1, 8, 8)]
+    "make",
+    [
+        lambda: MSRResNet(2, features=8, light_tail=True),
+        lambda: EDSR(2, features=8),
+        lambda: CARN(features=8),
+        lambda: TwoScale(1, 2, 1, 8, 8),
+    ],
 )
 def test_tiles_of_the_other_networks(make_photo, make) -> None:
     network, photo = _strong(make()), make_photo(30, 61)
@@ -69,7 +75,13 @@ def test_tiles_of_the_other_networks(make_photo, make) -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: MSRResNet(2, features=8), lambda: EDSR(2, 8), lambda: CARN(8), lambda: TwoScale(1, 1, 1, 8, 8)],
+    [
+        lambda: MSRResNet(2, features=8),
+        lambda: MSRResNet(2, features=8, light_tail=True),
+        lambda: EDSR(2, 8),
+        lambda: CARN(8),
+        lambda: TwoScale(1, 1, 1, 8, 8),
+    ],
 )
 @pytest.mark.parametrize("strip", [1, 7])
 def test_strips_give_the_whole_result(make_photo, monkeypatch, make, strip: int) -> None:

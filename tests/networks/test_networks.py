@@ -14,6 +14,7 @@ from sr_utils.networks import CARN, EDSR, MSRResNet, TwoScale, count_parameters,
         ("msrresnet", {"num_blocks": 16}, 1_517_571),
         ("msrresnet", {"num_blocks": 20, "unshuffle_stem": True}, 1_838_915),
         ("msrresnet", {"num_blocks": 19, "unshuffle_stem": True}, 1_765_059),
+        ("msrresnet", {"light_tail": True}, 1_633_548),
         ("edsr", {}, 1_517_571),
         ("carn", {}, 1_111_875),
         ("two_scale", {}, 1_698_700),
@@ -36,6 +37,7 @@ def test_frozen_parameters_do_not_count() -> None:
 SMALL = [
     MSRResNet(2, features=8),
     MSRResNet(5, features=4),
+    MSRResNet(2, features=8, light_tail=True),
     EDSR(2, features=8),
     CARN(features=4),
     TwoScale(1, 1, 1, features=8, wide=8),
@@ -67,11 +69,12 @@ def _amplified(model: nn.Module) -> nn.Module:
     [
         (MSRResNet(2, features=3), 7),
         (MSRResNet(4, features=3), 11),
+        (MSRResNet(2, features=3, light_tail=True), 7),
         (EDSR(2, features=3), 8),
         (CARN(2), 21),
         (TwoScale(1, 2, 1, 2, 2), 16),
     ],
-    ids=["msrresnet2", "msrresnet4", "edsr2", "carn", "two_scale"],
+    ids=["msrresnet2", "msrresnet4", "light_tail", "edsr2", "carn", "two_scale"],
 )
 def test_receptive_field_is_enough_and_not_wasteful(model: nn.Module, reach: int) -> None:
     """Gradient of the 4×4 pixels of one LR pixel: how far away an input pixel still matters."""

@@ -20,12 +20,16 @@ ALL = replace(
 )
 
 
-@pytest.mark.parametrize("network", ["msrresnet", "edsr", "carn", "two_scale", "unshuffle_stem"])
+@pytest.mark.parametrize(
+    "network", ["msrresnet", "edsr", "carn", "two_scale", "light_tail", "unshuffle_stem"]
+)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_no_tensor_of_a_step_is_left_on_the_cpu(network: str, loss: str, monkeypatch) -> None:
     """Forward, augmentation and loss on fake CUDA tensors; backward cannot be faked without a driver."""
     stem = network == "unshuffle_stem"
-    config = ALL if stem else replace(ALL, network=network, cutblur=0, unshuffle_stem=False)
+    light = network == "light_tail"
+    other = {"light_tail": True} if light else {"network": network}
+    config = ALL if stem else replace(ALL, cutblur=0, unshuffle_stem=False, **other)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     batch = [np.zeros((2, side, side, 3), np.uint8) for side in (16, 4)]
