@@ -177,8 +177,6 @@ TRIED: dict[str, Callable[[], Candidate]] = {
     "two-1-5-1": lambda: two(1, 5, 1),
     "two-4-3-4-double-tail": lambda: two(4, 3, 4, tail=DoubleSizeTail(64)),
     "two-4-3-4-double-block-leaky": lambda: two(4, 3, 4, leaky, tail=DoubleSizeBlockTail(64)),
-    "20-double-tail": lambda: Candidate(blocks(20), tail=DoubleSizeTail(64)),
-    "two-7-2-7-double-tail": lambda: two(7, 2, 7, tail=DoubleSizeTail(64)),
     "three-3-1-2-1-3": lambda: three(3, 1, 2, 3),
     "three-1-2-2-2-2": lambda: three(1, 2, 2, 2),
 }

@@ -55,10 +55,21 @@ SQUARED = replace(  # PSNR is a squared error
 AVERAGED = replace(  # at a high rate the averaged weights move on, while each of those averaged is worse
     SQUARED, learning_rate=8e-4, min_learning_rate=3e-4, total_steps=900, validate_every=150, seed=4
 )
+LIGHT = replace(  # the time of 4,444 steps with the whole tail
+    OPEN,
+    light_tail=True,
+    learning_rate=1e-3,
+    total_steps=8400,
+    warmup_steps=420,
+    ema_decay=1 - 10 / 8400,
+    validate_every=2100,
+    save_every=300,
+)
 # Segments, one after another: each ends with its best weights, or with its last, averaged ones if its
 # learning rate stays high. 5,450 steps of TwoScale take the time of 2,000 of MSRResNet-20.
 RECIPES = {
     "msrresnet20_open": (SHORT, LARGER, LARGEST, SQUARED, AVERAGED),
+    "msrresnet20_light_open": (LIGHT,),
     "msrresnet20_2000": (EQUAL,),
     "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
     "edsr_2000": (replace(EQUAL, network="edsr", num_blocks=16),),

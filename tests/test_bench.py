@@ -31,10 +31,11 @@ def test_every_row_is_of_a_network_and_a_recipe_that_are_there(bench_networks) -
         rows = list(csv.DictReader(file))
     assert rows
     for row in rows:
-        assert count_parameters(make_network(row["network"])) == int(row["parameters"])
         changes, _, _ = row["changes"].partition(" (")  # what a row tells in brackets needs other code
         config = bench_networks["recipe"](row["network"], dict(text.split("=") for text in changes.split()))
         assert config.network == row["network"] and config.warmup_steps >= 30
+        network = make_network(config.network, **config.network_arguments)
+        assert count_parameters(network) == int(row["parameters"])
 
 
 def test_tried_networks_enlarge_four_times(bench_networks) -> None:
