@@ -79,10 +79,10 @@ def keep(network: str, changes: dict[str, str], config: Config, paths: Paths) ->
     shutil.rmtree(folder)
 
 
-def step_seconds(network: str, hr_patch_size: int, batch_size: int = 16, runs: int = 12) -> float:
+def step_seconds(config: Config, hr_patch_size: int, batch_size: int = 16, runs: int = 12) -> float:
     """Median of forward, backward and update on one batch."""
     device = choose_device()
-    model = make_network(network).to(memory_format=device.memory_format)
+    model = make_network(config.network, **config.network_arguments).to(memory_format=device.memory_format)
     optimizer = Muon(model.parameters(), 1e-3, dtype=device.dtype)
     hr = torch.rand(batch_size, 3, hr_patch_size, hr_patch_size)
     lr = F.avg_pool2d(hr, 4).contiguous(memory_format=device.memory_format)
@@ -125,22 +125,25 @@ def tell_dead_units(networks: Mapping[str, Network], paths: Paths) -> None:
 def main() -> None:
     """One run, or the times, or the dead units."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--time", action="store_true", help="of a step of each network")
+    parser.add_argument("--time", action="store_true", help="of a step of the network, or of each")
     parser.add_argument("--dead", action="store_true", help="units in each block of the shipped networks")
     register()
-    parser.add_argument("network", nargs="?", default="two_scale", choices=[*NETWORKS])
+    parser.add_argument("network", nargs="?", choices=[*NETWORKS])
     parser.add_argument("changes", nargs="*", help="field=value of sr_utils/config.py")
     arguments = parser.parse_args()
+    changes = dict(text.split("=", 1) for text in arguments.changes)
     if arguments.time:
-        for name in NETWORKS:
-            told = [f"{1000 * step_seconds(name, side):.1f} ms at patch {side}" for side in (96, 128)]
-            say(f"{name}: {', '.join(told)}")
+        for name in [arguments.network] if arguments.network else NETWORKS:
+            config = recipe(name, changes)
+            told = [f"{1000 * step_seconds(config, side):.1f} ms at patch {side}" for side in (96, 128)]
+            say(f"{name} {' '.join(arguments.changes)}: {', '.join(told)}")
         return
     paths = Paths(Path(__file__).parents[1])
     if arguments.dead:
         tell_dead_units(load_shipped(paths.root / "checkpoints"), paths)
         return
-    changes = dict(text.split("=", 1) for text in arguments.changes)
+    if not arguments.network:
+        parser.error(f"network: name one of {', '.join(NETWORKS)}.")
     keep(arguments.network, changes, recipe(arguments.network, changes), paths)
 
 

@@ -29,6 +29,7 @@ from sr_utils.enlarging.infer import super_resolve
 from sr_utils.files import write_atomic
 from sr_utils.metrics import psnr
 from sr_utils.paths import Paths
+from sr_utils.training import kept_weights
 from sr_utils.training import run as run_state
 from sr_utils.training.train import train
 
@@ -91,7 +92,7 @@ def race(name: str, root: Path, up_to: float, minutes: float) -> list[dict[str, 
             raise _EnoughError
 
     scores: list[float] = []
-    run_state.validation_psnr = validate
+    kept_weights.validation_psnr = validate
     with suppress(_EnoughError):
         train(config, Paths(root), on_log, fresh=True)
     return curve

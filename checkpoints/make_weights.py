@@ -55,7 +55,7 @@ SQUARED = replace(  # PSNR is a squared error
 AVERAGED = replace(  # at a high rate the averaged weights move on, while each of those averaged is worse
     SQUARED, learning_rate=8e-4, min_learning_rate=3e-4, total_steps=900, validate_every=150, seed=4
 )
-LIGHT = replace(  # the time of 4,444 steps with the whole tail
+LIGHT = replace(  # about the time of 5,100 steps with the whole tail
     OPEN,
     light_tail=True,
     learning_rate=1e-3,

@@ -45,4 +45,7 @@ def test_tried_networks_enlarge_four_times(bench_networks) -> None:
 
 
 def test_a_step_is_timed(bench_networks) -> None:
-    assert bench_networks["step_seconds"]("two_scale", 16, batch_size=1, runs=4) > 0
+    assert (
+        bench_networks["step_seconds"](bench_networks["recipe"]("two_scale", {}), 16, batch_size=1, runs=4)
+        > 0
+    )

@@ -1,16 +1,16 @@
-"""All runs side by side, and what one does with one of them."""
+"""All runs side by side."""
 
 import json
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
-from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg, subcommand
 
+from sr_utils.commands.one_run import Choose, Delete, ExportRun, Name, Note, Show
 from sr_utils.commands.shared import Command, Switch
 from sr_utils.console import say
 from sr_utils.paths import Paths
@@ -18,18 +18,8 @@ from sr_utils.paths import Paths
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sr_utils.experiments.runs import KnownRun
-
-Name = Annotated[str, arg(metavar="RUN")]
 LEAST = ("validation photos", "started", "network", "steps/s", "what differs")  # columns
 ProfileName = Literal["demo", "full", "fast", "open"]
-
-
-def _find(paths: Paths, *names: str) -> "list[KnownRun]":
-    from sr_utils.experiments.runs import find_run, read_runs
-
-    runs = read_runs(paths)
-    return [find_run(runs, name) for name in names]
 
 
 def _fit(table: "pd.DataFrame") -> str:
@@ -88,92 +78,6 @@ class CompareRuns:
         say(f"PSNR in dB (RGB, border 4), the {found.weights} weights of both:")
         say(found.table.round(3).to_string())
         say(found.told)
-
-
-@dataclass(kw_only=True)
-class Show:
-    """What is known of a run: config, machine, versions, photos, starts and stops."""
-
-    run: Positional[Name]
-    """Its name, or the beginning of it."""
-
-    def do(self, paths: Paths) -> None:
-        """Print it."""
-        from sr_utils.experiments.upkeep import tell
-
-        say(tell(*_find(paths, self.run)))
-
-
-@dataclass(kw_only=True)
-class Choose:
-    """Make a run the one that notebooks and commands go on with."""
-
-    run: Positional[Name]
-    """Its name, or the beginning of it."""
-
-    def do(self, paths: Paths) -> None:
-        """Keep it."""
-        from sr_utils.experiments.chosen import chosen
-
-        chosen(self.run, paths)
-
-
-@dataclass(kw_only=True)
-class Note:
-    """Keep a few words with a run; they are shown in the table."""
-
-    run: Positional[Name]
-    """Its name, or the beginning of it."""
-    text: Positional[str]
-    """The words; "" deletes them."""
-
-    def do(self, paths: Paths) -> None:
-        """Write it."""
-        from sr_utils.experiments.upkeep import write_note
-
-        [run] = _find(paths, self.run)
-        write_note(run, self.text)
-        say(f"noted: {run.name}")
-
-
-@dataclass(kw_only=True)
-class Delete:
-    """Delete a run and its results, after a question."""
-
-    run: Positional[Name]
-    """Its name, or the beginning of it."""
-    yes: Switch = False
-    """Do not ask."""
-
-    def do(self, paths: Paths) -> None:
-        """Ask, delete."""
-        from sr_utils.experiments.upkeep import delete, what_goes
-
-        [run] = _find(paths, self.run)
-        told = ", ".join(f"{folder} ({size:.1f} MB)" for folder, size in what_goes(run, paths).items())
-        if not self.yes:
-            say(f"Delete {told}? It cannot be undone. [y/N]")
-            if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-                raise ValueError("Nothing was deleted; --yes deletes without a question.")
-        delete(run, paths)
-        say(f"deleted: {told}")
-
-
-@dataclass(kw_only=True)
-class ExportRun:
-    """Copy what one would send to a colleague: weights, config, log, figures."""
-
-    run: Positional[Name]
-    """Its name, or the beginning of it."""
-    folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
-    """A new folder."""
-
-    def do(self, paths: Paths) -> None:
-        """Copy."""
-        from sr_utils.experiments.upkeep import export
-
-        [run] = _find(paths, self.run)
-        export(run, paths, self.folder)
 
 
 @dataclass(kw_only=True)

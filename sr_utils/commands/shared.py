@@ -17,7 +17,7 @@ from sr_utils.paths import CODE, Paths, find_root
 if TYPE_CHECKING:
     from sr_utils.networks import Network
 
-BEST = "checkpoints/msrresnet20_light_open.safetensors"  # by Set5's PSNR, see checkpoints/results.csv
+BEST = "checkpoints/msrresnet20_light_open.safetensors"  # by the held-out photos, see its card
 Folder = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")]  # the text tells the default
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Number = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")]

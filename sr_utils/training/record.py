@@ -137,9 +137,9 @@ def _describe(run: "Run") -> dict[str, Any]:
         "machine": _machine(),
         "versions": _versions(),
         "data_fingerprint": run.fingerprint,
-        "val_fingerprint": run.val_fingerprint,
+        "val_fingerprint": run.kept.fingerprint,
         "bicubic_psnr_rgb_border4": _bicubic(run),
-        "best_psnr": run.best,
+        "best_psnr": run.kept.best,
     }
 
 
@@ -147,9 +147,9 @@ def _bicubic(run: "Run") -> Mapping[str, float]:
     """By validation photo; measured once."""
     with suppress(OSError, ValueError):
         record = read_record(run.folder)
-        if record["val_fingerprint"] == run.val_fingerprint and "bicubic_psnr_rgb_border4" in record:
+        if record["val_fingerprint"] == run.kept.fingerprint and "bicubic_psnr_rgb_border4" in record:
             return record["bicubic_psnr_rgb_border4"]
-    return bicubic_psnr(run.val_pairs)
+    return bicubic_psnr(run.kept.pairs)
 
 
 def _machine() -> str:

@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, cast
 
 import torch
@@ -23,10 +22,9 @@ from sr_utils.networks import Network
 from sr_utils.paths import Paths
 from sr_utils.training import run_files
 from sr_utils.training.distributed import join
+from sr_utils.training.kept_weights import KeptWeights
 from sr_utils.training.recipe import learning_rate_at, make_optimizer
-from sr_utils.training.record import update_record
 from sr_utils.training.run_files import read_log
-from sr_utils.training.validation import mean_psnr, measure_again, photo_fingerprint, validation_psnr
 
 OnLog = Callable[[dict[str, Any]], None]
 OnValidation = Callable[[nn.Module, dict[str, Any]], None]
@@ -49,13 +47,14 @@ class Run:
             processes = f"the {self.group.size} processes"
             raise ValueError(f"batch_size: expected a multiple of {processes}, got {config.batch_size}.")
         self.device = choose_device(config.precision)
-        model, self.initial_weights = checkpoints.start_network(config, paths)
-        self.val_pairs = sources.find_split(config, paths, "val")
-        self.val_fingerprint = photo_fingerprint(self.val_pairs)
+        model, initial_weights = checkpoints.start_network(config, paths)
+        val_pairs = sources.find_split(config, paths, "val")
         store = open_split(config, paths)
         if config.challenge:
-            require_apart(store, self.val_pairs)
+            require_apart(store, val_pairs)
         self.fingerprint: str = store.description["fingerprint"]
+        origin = {"data_fingerprint": self.fingerprint, "initial_weights": initial_weights}
+        self.kept = KeptWeights(config, self.folder, val_pairs, origin)
         self.sampler = PatchSampler(
             store,
             hr_patch_size=config.hr_patch_size,
@@ -74,7 +73,7 @@ class Run:
         self.scaler = torch.amp.GradScaler(self.device.device.type, init_scale=self.fixed_scale or 2.0**16)
         self.losses = torch.zeros(2, device=self.device.device)  # sum and number since the last record
         self.failures = torch.zeros(2, device=self.device.device)  # non-finite steps: in a row, and in all
-        self.step, self.best, self.owes_record = 0, 0.0, False
+        self.step, self.owes_record = 0, False
 
     def begin(self, *, fresh: bool) -> None:
         """Go on from the saved state, or from step 0; `run_files.alone` must hold the folder."""
@@ -99,9 +98,7 @@ class Run:
             for path in self.folder.glob(".*.*[0-9]"):  # what a killed run was writing
                 path.unlink()
             run_files.write_log(self.folder, records)
-            self.best = measure_again(
-                self.folder, self.val_pairs, self.val_fingerprint, precision=self.config.precision
-            )
+            self.kept.measure_again()
         self.resumed = self.step, seconds
         self._began = time.perf_counter() - seconds
 
@@ -109,7 +106,7 @@ class Run:
         """Write the record, or at the end of a run the best weights, before which the run was stopped."""
         if self.owes_record:
             self.log(validate=self.is_due("validate_every"))
-        elif self.step == self.config.total_steps and not self.group.rank and not self.best:
+        elif self.step == self.config.total_steps and not self.group.rank and not self.kept.best:
             self._validate(self.resumed[1])
 
     def is_due(self, every: str) -> bool:
@@ -175,34 +172,9 @@ class Run:
         candidates = {"trained": self.model}
         if self.config.ema_decay:
             candidates["ema"] = cast(Network, self.ema.module)  # a copy of the model
-        record = {}
-        for kind, model in candidates.items():
-            per_image = validation_psnr(model, self.val_pairs, precision=self.config.precision)
-            record[f"val_psnr_{kind}"] = mean = mean_psnr(per_image)
-            if mean > self.best:
-                self.best = mean
-                self._save_weights("best", model, kind, per_image, seconds)
-                update_record(self.folder, best_psnr=mean, best_step=self.step)
-            if self.step == self.config.total_steps:
-                self._save_weights("last", model, kind, per_image, seconds)
+        record = self.kept.keep(candidates, self.step, seconds)
         self.model.train()
         return record
-
-    def _save_weights(
-        self, name: str, model: Network, kind: str, per_image: dict[str, float], seconds: float
-    ) -> None:
-        story = {
-            "step": self.step,
-            "weights": kind,
-            "val_psnr_rgb_border4": per_image,
-            "val_fingerprint": self.val_fingerprint,
-            "config": asdict(self.config),
-            "data_fingerprint": self.fingerprint,
-            "training_seconds": seconds,
-            "initial_weights": self.initial_weights,
-            "ensemble": False,
-        }
-        checkpoints.save_weights(self.folder / f"{name}.safetensors", model, story)
 
     def save(self) -> None:
         """Write everything a resumed run needs, atomically; the record of this step may be written later."""

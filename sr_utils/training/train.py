@@ -149,5 +149,5 @@ def _bar(run: Run) -> tqdm:
 def _progress(run: Run, record: dict[str, Any]) -> str:
     """What the bar tells: the rate without validations, the loss, the best validation so far."""
     rate = (run.step - run.resumed[0]) / (record["seconds"] - run.resumed[1])
-    best = f", best {run.best:.3f} dB" if run.best else ""
+    best = f", best {run.kept.best:.3f} dB" if run.kept.best else ""
     return f"{rate:.2f} steps/s, {rate * run.config.batch_size:.0f} pairs/s, loss {record['loss']:.4f}{best}"

@@ -5,6 +5,7 @@ unsmoothed.
 """
 
 import io
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,23 +144,27 @@ def draw_zoom(
     # in widths of a detail: the whole image, as high as the rows beside it
     share = min(rows * height / width * truth.shape[1] / truth.shape[0], rows)
     detail_width = PAGE_WIDTH / (columns + share)
+    fontsize = min(8, 55 / (columns + share))  # 14 letters are as narrow as a detail
+    labels = {
+        method: "\n".join(textwrap.fill(part, 14) for part in method.split(" · ")) for method in outputs
+    }
     with plt.rc_context(STYLE):
-        size = (PAGE_WIDTH, rows * (detail_width * min(height / width, 1.5) + 0.35) + 0.2)
+        line = 1.2 * fontsize / 72  # inches
+        above = line * (2 + max(label.count("\n") for label in labels.values()))  # with the PSNR
+        size = (PAGE_WIDTH, rows * (detail_width * min(height / width, 1.5) + above) + 0.3)
         figure = plt.figure(figsize=size, layout="constrained")
         grid = figure.add_gridspec(rows, columns + 1, width_ratios=[share, *[1] * columns])
         whole = figure.add_subplot(grid[:, 0])
     plt.close(figure)
     _show(whole, truth, f"{title}\n")
-    fontsize = min(8, 55 / (columns + share))  # as narrow as the zooms
     whole.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="#FFDD00", linewidth=1.5))
     for number, (method, image) in enumerate(outputs.items()):
         if image.shape[0] * SCALE == truth.shape[0]:
             image = image.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
         axes = figure.add_subplot(grid[number // columns, 1 + number % columns])
         told = "truth" if method == "HR" else f"{psnr(image, truth, border=BORDER):.2f} dB"
-        label = method.replace(" · ", "\n")
         detail = image[top : top + height, left : left + width]
-        _show(axes, detail, f"{label}\n{told}", fontsize=fontsize)
+        _show(axes, detail, f"{labels[method]}\n{told}", fontsize=fontsize)
     figure.supxlabel(f"PSNR of the whole image: RGB, border {BORDER}", fontsize=7, color=INK)
     return figure
 

@@ -26,10 +26,9 @@ ALL = replace(
 @pytest.mark.parametrize("loss", LOSSES)
 def test_no_tensor_of_a_step_is_left_on_the_cpu(network: str, loss: str, monkeypatch) -> None:
     """Forward, augmentation and loss on fake CUDA tensors; backward cannot be faked without a driver."""
+    changes = {"light_tail": True} if network == "light_tail" else {"network": network}
     stem = network == "unshuffle_stem"
-    light = network == "light_tail"
-    other = {"light_tail": True} if light else {"network": network}
-    config = ALL if stem else replace(ALL, cutblur=0, unshuffle_stem=False, **other)
+    config = ALL if stem else replace(ALL, cutblur=0, unshuffle_stem=False, **changes)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     batch = [np.zeros((2, side, side, 3), np.uint8) for side in (16, 4)]

@@ -1,5 +1,7 @@
 """Figures of images: their pixels are those that were passed."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,3 +60,18 @@ def test_ablations_are_sorted_and_told_with_mark_and_figure() -> None:
         interval, point = lines[2 * row], lines[2 * row + 1]
         assert interval[:, 0] == pytest.approx([found["from"], found["to"]])
         assert point[0] == pytest.approx([found["gain in dB"], row])
+
+
+def test_names_over_the_details_do_not_meet() -> None:
+    photo = np.random.default_rng(0).integers(256, size=(96, 96, 3), dtype=np.uint8)
+    runs = (
+        "MSRResNet-20 with a light tail · 8,400 steps",
+        "MSRResNet-20 · hr patch size 192, seed 1, learning rate 0.001",
+    )
+    methods = ["HR", "bicubic", *(f"{run}{n}" for n in range(3) for run in runs), "CARN · 2,000 steps", "LR"]
+    figure = draw_zoom(dict.fromkeys(methods, photo), title="photo", box=(0, 0, 30, 30))
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    details = [axes.get_window_extent() for axes in figure.axes]
+    assert not any(title.overlaps(detail) for title in boxes for detail in details)
