@@ -1,6 +1,6 @@
 """The networks as pictures: boxes along the data flow, arcs for what skips ahead."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ FILLS = dict.fromkeys(("conv", "block", "cascade", "R", "4", "3"), BLUE) | dict.
 )
 STRIDE = 1.35  # from box to box, in widths of a box
 MSRRESNET = "LR conv block|1 … block|20 conv|↑2 conv|↑2 conv conv SR"
+LIGHT_TAIL = "LR conv block|1 … block|20 conv|↑2 conv|↑2 SR"
 TWO_SCALE = "LR conv 4|blocks ↓2 3|blocks ↑2 4|blocks conv|↑2 conv|↑2 SR"
 CARN = "LR conv cascade 1×1 cascade 1×1 cascade 1×1 conv|↑2 conv|↑2 conv SR"
 TITLE_HEIGHT = 1.5  # above the middle of its boxes
@@ -37,29 +38,36 @@ def draw_architectures() -> Figure:
     return figure
 
 
-def draw_two_scale() -> Figure:
-    """TwoScale: its boxes at half the size lie lower."""
-    title = "TwoScale: wide blocks at half the size in the middle, a short way to the ×4 image"
-    figure, (axes,) = _draw_chains({title: TWO_SCALE}, lower=(3, 4, 5))
-    _draw_skip(axes, 0, 9, color("bicubic"))
-    _draw_skip(axes, 2, 6, color("TwoScale"))
+def draw_short_tails() -> Figure:
+    """Our two networks: MSRResNet with a light tail, and TwoScale."""
+    figure, (light, two_scale) = _draw_chains(
+        {
+            "MSRResNet-20 with a light tail: the same blocks, a short way to the ×4 image": LIGHT_TAIL,
+            "TwoScale: wide blocks at half the size in the middle": TWO_SCALE,
+        }
+    )
+    _draw_skip(light, 0, 7, color("bicubic"))
+    _draw_skip(two_scale, 0, 9, color("bicubic"))
+    _draw_skip(two_scale, 2, 6, color("TwoScale"))
     return figure
 
 
-def _draw_chains(chains: Mapping[str, str], *, lower: Sequence[int] = ()) -> tuple[Figure, list[Axes]]:
-    """Chains of boxes by title, one below another; the boxes `lower` hang below their chain."""
-    depth = 1.4 if lower else 1.1
+def _draw_chains(chains: Mapping[str, str]) -> tuple[Figure, list[Axes]]:
+    """Chains of boxes by title, one below another."""
+    depth = 1.4 if any("↓2" in chain for chain in chains.values()) else 1.1
     height = (TITLE_HEIGHT + 0.3 + depth) / 3.3  # inches
     figure, grid = new_figure(PAGE_WIDTH, height * len(chains), len(chains), 1)
     for axes, (title, chain) in zip(grid[:, 0], chains.items(), strict=True):
         axes.text(-0.5, TITLE_HEIGHT, title, fontsize=8, color=INK)
         axes.set(xlim=(-0.6, 11 * STRIDE + 0.6), ylim=(-depth, TITLE_HEIGHT + 0.3))
         axes.set_axis_off()
-        _draw_chain(axes, chain.split(), lower)
+        _draw_chain(axes, chain.split())
     return figure, list(grid[:, 0])
 
 
-def _draw_chain(axes: Axes, labels: list[str], lower: Sequence[int]) -> None:
+def _draw_chain(axes: Axes, labels: list[str]) -> None:
+    """Boxes and arrows; from ↓2 to ↑2 the boxes hang below their chain."""
+    lower = range(labels.index("↓2"), labels.index("↑2") + 1) if "↓2" in labels else range(0)
     heights = [-0.9 * (number in lower) for number in range(len(labels))]
     for number, (label, height) in enumerate(zip(labels, heights, strict=True)):
         corner, fill = (number * STRIDE - 0.5, height - 0.4), FILLS.get(label.split("|")[0], "#FFFFFF")
