@@ -1,6 +1,6 @@
 """Networks that were tried on the way to TwoScale; `bench_networks.py` trains them at equal time.
 
-All of them are a first convolution, a body at LR size, a last convolution with pixel shuffle ×4, and the
+All but the last are a first convolution, a body at LR size, a last convolution with pixel shuffle ×4, and the
 bilinear image; bodies differ. Rows of `networks.csv` name them.
 """
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sr_utils.networks import Network
+from sr_utils.networks import MSRResNet, Network
 from sr_utils.networks.two_scale import conv
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
@@ -164,7 +164,14 @@ def without_biases(model: Candidate) -> Candidate:
     return model
 
 
-TRIED: dict[str, Callable[[], Candidate]] = {
+class Float32Stream(MSRResNet):
+    """A light tail; what blocks add to stays in float32, while their convolutions are in bfloat16."""
+
+    def extract(self, lr: torch.Tensor) -> torch.Tensor:
+        return self.body(leaky(self.conv_first(lr)).float())
+
+
+TRIED: dict[str, Callable[[], Network]] = {
     "two-5-3-5": two,
     "two-5-3-5-leaky": lambda: two(activation=leaky),
     "two-5-3-5-leaky-mean-off": lambda: two(activation=leaky, local_mean=9),
@@ -177,6 +184,8 @@ TRIED: dict[str, Callable[[], Candidate]] = {
     "two-1-5-1": lambda: two(1, 5, 1),
     "two-4-3-4-double-tail": lambda: two(4, 3, 4, tail=DoubleSizeTail(64)),
     "two-4-3-4-double-block-leaky": lambda: two(4, 3, 4, leaky, tail=DoubleSizeBlockTail(64)),
+    "two-8-1-8-double-tail-leaky": lambda: two(8, 1, 8, leaky, tail=DoubleSizeTail(64)),
     "three-3-1-2-1-3": lambda: three(3, 1, 2, 3),
     "three-1-2-2-2-2": lambda: three(1, 2, 2, 2),
+    "light-float32-stream": lambda: Float32Stream(init_gain=1.0, light_tail=True),
 }
