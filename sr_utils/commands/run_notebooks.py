@@ -91,6 +91,7 @@ def _run(notebook: Path, executed: Path, values: dict[str, object]) -> None:
             stderr_file=sys.stderr,
             log_output=True,
             progress_bar=False,
+            extra_arguments=["--log-level=ERROR"],  # the kernel's, which warns of its local connection
         )
     except papermill.PapermillExecutionError as error:
         page = target.with_suffix(".html")
