@@ -49,3 +49,14 @@ def test_a_step_is_timed(bench_networks) -> None:
         bench_networks["step_seconds"](bench_networks["recipe"]("two_scale", {}), 16, batch_size=1, runs=4)
         > 0
     )
+
+
+def test_networks_are_compared_with_the_whole_one_of_their_budget_by_seed() -> None:
+    module = runpy.run_path(str(BENCH / "compare_networks.py"))
+    table = module["compare"](module["read_rows"]()).set_index(["network", "recipe"])
+    recipe = "learning_rate=0.002 {}patch_draws=2 total_steps={} weight_decay=1"
+    found = table.loc[("two_scale", recipe.format("", 2487))]
+    assert found[["seeds", "pairs", "dB", "without 0086"]].tolist() == [3, "3", 29.999, 29.369]
+    assert found["gain"] == "+0.082 (+0.028 to +0.137)"
+    assert table.loc[("msrresnet", recipe.format("", 983)), "gain"] == ""  # over itself
+    assert table.loc[("two-5-3-5", "learning_rate=0.002 total_steps=2487"), "gain"] == ""  # no rival
