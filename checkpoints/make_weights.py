@@ -65,22 +65,11 @@ LIGHT = replace(  # about the time of 5,100 steps with the whole tail
     validate_every=2100,
     save_every=300,
 )
-LIGHT_LONG = replace(
-    LIGHT,
-    reduced_copies=True,
-    hr_patch_size=192,
-    batch_size=8,
-    learning_rate=6e-4,
-    total_steps=24000,
-    ema_decay=0.999,
-    validate_every=2000,
-    seed=1,
-)
 # Segments, one after another: each ends with its best weights, or with its last, averaged ones if its
 # learning rate stays high. 5,450 steps of TwoScale take the time of 2,000 of MSRResNet-20.
 RECIPES = {
     "msrresnet20_open": (SHORT, LARGER, LARGEST, SQUARED, AVERAGED),
-    "msrresnet20_light_open": (LIGHT, LIGHT_LONG),
+    "msrresnet20_light_open": (LIGHT,),
     "msrresnet20_2000": (EQUAL,),
     "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
     "edsr_2000": (replace(EQUAL, network="edsr", num_blocks=16),),
