@@ -7,7 +7,6 @@ photos alone.
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from sr_utils.console import say
@@ -37,7 +36,7 @@ def read_rows() -> pd.DataFrame:
 
 def over(gain: pd.DataFrame) -> str:
     """A mean gain in dB and its interval."""
-    low, high = interval(gain.to_numpy(), np.random.default_rng(0))
+    low, high = interval(gain.to_numpy())
     return f"{signed(gain.to_numpy().mean())} ({signed(low)} to {signed(high)})"
 
 

@@ -17,12 +17,13 @@ from sr_utils.training.run_files import BEST, LAST
 DRAWS = 10_000
 
 
-def interval(gain: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+def interval(gain: np.ndarray) -> tuple[float, float]:
     """95 % confidence interval of the mean of paired gains (seeds, photos), in their unit.
 
     Seeds and photos are both drawn again: a bootstrap over two crossed factors. With one seed it knows of
     photos alone.
     """
+    rng = np.random.default_rng(0)
     seeds, photos = (rng.integers(size, size=(DRAWS, size)) for size in gain.shape)
     means = gain[seeds[:, :, None], photos[:, None, :]].mean(axis=(1, 2))
     low, high = np.quantile(means, (0.025, 0.975))
@@ -76,7 +77,7 @@ def compare_runs(one: KnownRun, other: KnownRun, runs: Sequence[KnownRun]) -> Di
             raise ValueError(f"{run.name} and {both[0].name} were measured on different validation photos.")
     values = np.array([[list(story["val_psnr_rgb_border4"].values()) for story in pair] for pair in stories])
     gain = values[:, 1] - values[:, 0]  # (seeds, photos)
-    low, high = interval(gain, np.random.default_rng(0))
+    low, high = interval(gain)
     labels = list(label_runs([one, other]))
     table = pd.DataFrame(values.mean(axis=0).T, index=pd.Index(_photos(first), name="photo"), columns=labels)
     table["difference"] = gain.mean(axis=0)

@@ -73,7 +73,6 @@ def compare_arms(table: pd.DataFrame) -> pd.DataFrame:
 
     Seeds and photos are paired; see `paired.interval` and `paired.judge`.
     """
-    rng = np.random.default_rng(0)
     values = {
         arm: rows.pivot(index="seed", columns="photo", values="psnr") for arm, rows in table.groupby("arm")
     }
@@ -83,7 +82,7 @@ def compare_arms(table: pd.DataFrame) -> pd.DataFrame:
         if arm in (other, CHECK) or arm not in values or other not in values:
             continue
         gain = (values[arm] - values[other]).dropna().to_numpy()  # (seeds, photos)
-        low, high = interval(gain, rng)
+        low, high = interval(gain)
         verdict = judge(gain, low, high)
         steps = table.loc[table["arm"] == arm, "steps"].iloc[0]
         median = np.median(gain.mean(axis=0))
