@@ -34,6 +34,7 @@ from sr_utils.networks import NETWORKS, Network, count_parameters, make_network
 from sr_utils.paths import Paths
 from sr_utils.training.muon import Muon
 from sr_utils.training.train import train
+from sr_utils.training.validation import mean_psnr, validation_psnr
 
 TABLE = Path(__file__).with_name("networks.csv")
 
@@ -122,11 +123,23 @@ def tell_dead_units(networks: Mapping[str, Network], paths: Paths) -> None:
         say(f"{label}: {' '.join(f'{share:.0%}' for share in dead_units(network, photos))}")
 
 
+def tell_seen(networks: Mapping[str, Network], paths: Paths) -> None:
+    """Mean PSNR in dB (RGB, border 4) on held-aside photos, and on some of both kinds that taught."""
+    seen = sources.find_split(OPEN, paths, "train")
+    photos = {"held aside": sources.find_split(OPEN, paths, "val")}
+    photos["wallpapers seen"] = [pair for pair in seen if pair.hr.parent.name == "photos"][::7]
+    photos["BSDS seen"] = [pair for pair in seen if "BSDS" in str(pair.hr)][::20]
+    for label, network in networks.items():
+        told = {kind: mean_psnr(validation_psnr(network, pairs)) for kind, pairs in photos.items()}
+        say(f"{label}: {', '.join(f'{kind} {value:.3f}' for kind, value in told.items())}")
+
+
 def main() -> None:
-    """One run, or the times, or the dead units."""
+    """One run, or the times, or the dead units, or the photos seen."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--time", action="store_true", help="of a step of the network, or of each")
     parser.add_argument("--dead", action="store_true", help="units in each block of the shipped networks")
+    parser.add_argument("--seen", action="store_true", help="the shipped networks on photos that taught them")
     register()
     parser.add_argument("network", nargs="?", choices=[*NETWORKS])
     parser.add_argument("changes", nargs="*", help="field=value of sr_utils/config.py")
@@ -139,8 +152,9 @@ def main() -> None:
             say(f"{name} {' '.join(arguments.changes)}: {', '.join(told)}")
         return
     paths = Paths(Path(__file__).parents[1])
-    if arguments.dead:
-        tell_dead_units(load_shipped(paths.root / "checkpoints"), paths)
+    if arguments.dead or arguments.seen:
+        tell = tell_seen if arguments.seen else tell_dead_units
+        tell(load_shipped(paths.root / "checkpoints"), paths)
         return
     if not arguments.network:
         parser.error(f"network: name one of {', '.join(NETWORKS)}.")

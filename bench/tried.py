@@ -1,4 +1,4 @@
-"""Networks that were tried on the way to TwoScale; `bench_networks.py` trains them at equal time.
+"""Networks that were tried and not taken; `bench_networks.py` trains them at equal time.
 
 All but the last are a first convolution, a body at LR size, a last convolution with pixel shuffle ×4, and the
 bilinear image; bodies differ. Rows of `networks.csv` name them.
