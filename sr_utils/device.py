@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -60,11 +61,22 @@ def choose_device(precision: str = "auto") -> Device:
     chosen, why = (native, why) if precision == "auto" else (precision, "as asked")
     if chosen == "fp16" and kind == "cpu":
         raise ValueError("precision fp16 needs a GPU; use 'auto', 'bf16' or 'float32' on a CPU.")
+    if (kind, chosen) == ("cuda", "float32"):
+        torch.backends.cudnn.allow_tf32 = False  # PyTorch's default would round the products to ten bits
     memory_format = torch.contiguous_format if kind == "mps" else torch.channels_last
     layout = "contiguous" if kind == "mps" else "channels-last"
     return Device(
         torch.device(kind), DTYPES[chosen], memory_format, f"{kind}: {name} · {chosen} ({why}) · {layout}"
     )
+
+
+def copy_to(values: np.ndarray, device: torch.device | str, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """A tensor of these values on a device. On CUDA the steps in its queue are not waited for.
+
+    On other devices that would be unsafe: the array may be gone before it is copied.
+    """
+    device = torch.device(device)
+    return torch.as_tensor(values, dtype=dtype).to(device, non_blocking=device.type == "cuda")
 
 
 def _keep_freed_memory() -> None:

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from sr_utils import color
 from sr_utils.config import SCALE
 from sr_utils.console import say
+from sr_utils.device import copy_to
 from sr_utils.files import write_atomic
 from sr_utils.headers import open_image, read_header, require_readable
 
@@ -130,7 +131,7 @@ def decode_png(data: bytes | memoryview) -> np.ndarray | None:
 
 def to_tensor(images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
     """uint8 (…, H, W, 3) → float32 (…, 3, H, W) in [0, 1], made on the device; channels-last in memory."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device, non_blocking=True)
+    pixels = copy_to(np.ascontiguousarray(images), device)
     return pixels.movedim(-1, -3).float().div_(255)
 
 

@@ -46,6 +46,14 @@ def test_precision_as_asked(precision: str) -> None:
     assert product.dtype == chosen.dtype
 
 
+def test_float32_on_a_gpu_is_float32(monkeypatch) -> None:
+    _machine(monkeypatch, "cuda", (9, 0))
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    choose_device()
+    assert torch.backends.cudnn.allow_tf32
+    assert choose_device("float32").dtype == torch.float32 and not torch.backends.cudnn.allow_tf32
+
+
 def test_a_gpu_that_this_torch_cannot_use_is_told(monkeypatch) -> None:
     monkeypatch.setattr(device.Path, "exists", lambda self: str(self) == "/proc/driver/nvidia/version")
     assert "an NVIDIA GPU is present, but this torch cannot use it" in choose_device().description

@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from sr_utils.config import SCALE, Config
 from sr_utils.data.batches import random_generator
+from sr_utils.device import copy_to
 
 Tensors = tuple[torch.Tensor, torch.Tensor]
 
@@ -26,7 +27,7 @@ def rgb_permutation(hr: torch.Tensor, lr: torch.Tensor, *, permutation: np.ndarr
     Args:
         permutation: (N, 3) whole numbers; row n lists the old channel of each new one of image n.
     """
-    channels = torch.as_tensor(permutation, device=hr.device)
+    channels = copy_to(permutation, hr.device)
     images = torch.arange(len(hr), device=hr.device)[:, None]
     return hr[images, channels], lr[images, channels]
 
@@ -39,7 +40,7 @@ def blend(hr: torch.Tensor, lr: torch.Tensor, *, color: np.ndarray, weight: np.n
         weight: (N,) in [0, 1]; 1 leaves an image as it is.
     """
     share = _per_image(weight, hr)
-    veil = (1 - share) * torch.as_tensor(color, dtype=hr.dtype, device=hr.device)[..., None, None]
+    veil = (1 - share) * copy_to(color, hr.device, hr.dtype)[..., None, None]
     return share * hr + veil, share * lr + veil
 
 
@@ -50,7 +51,7 @@ def mixup(hr: torch.Tensor, lr: torch.Tensor, *, partner: np.ndarray, weight: np
         partner: (N,) index of the other pair.
         weight: (N,) λ in [0, 1]; 1 leaves a pair as it is.
     """
-    share, other = _per_image(weight, hr), torch.as_tensor(partner, device=hr.device)
+    share, other = _per_image(weight, hr), copy_to(partner, hr.device)
     return share * hr + (1 - share) * hr[other], share * lr + (1 - share) * lr[other]
 
 
@@ -86,7 +87,7 @@ def brightness_contrast(
 
 
 def _per_image(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    return torch.as_tensor(values, dtype=like.dtype, device=like.device).reshape(-1, 1, 1, 1)
+    return copy_to(values, like.device, like.dtype).reshape(-1, 1, 1, 1)
 
 
 def draw(config: Config, step: int, batch_size: int, lr_side: int) -> list[Callable[..., Tensors]]:

@@ -5,7 +5,9 @@ So one GPU and four GPUs train the same run. A process that torchrun did not sta
 Source: PyTorch's DistributedDataParallel.
 """
 
+import atexit
 import os
+from datetime import timedelta
 from typing import NamedTuple
 
 import torch
@@ -49,5 +51,8 @@ def join() -> Group:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        # the first process alone validates, while the others wait
+        torch.distributed.init_process_group(backend, timeout=timedelta(hours=2))
+        atexit.register(torch.distributed.destroy_process_group)
     return Group(torch.distributed.get_rank(), size)

@@ -7,8 +7,8 @@ Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks"
 `learning_rate` Adam's meaning: Liu et al., "Muon is scalable for LLM training", 2025, arXiv:2502.16982.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -63,32 +63,22 @@ class Muon(torch.optim.Optimizer):
         for value in inner:
             self.state[value]["momentum"] = torch.zeros_like(value)
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update; where GradScaler has set `found_inf`, nothing changes.
-
-        `closure`, as every optimizer of torch takes it, is called first and gives the loss that is returned.
-        """
-        with torch.enable_grad():
-            loss = closure() if closure else None
+    def step(self) -> None:  # type: ignore[override]  # no closure
+        """One update; where GradScaler has set `found_inf`, nothing changes."""
         inner, others = self.param_groups
         found_inf = getattr(self, "found_inf", None)
         self.adam.grad_scale, self.adam.found_inf = None, found_inf  # type: ignore[attr-defined]  # as GradScaler
         self.adam.param_groups[0]["lr"] = others["lr"]
         self.adam.step()
-        shapes: dict[torch.Size, list[nn.Parameter]] = {}
+        shapes: dict[torch.Size, list[torch.Tensor]] = {}
         for value in inner["params"]:
             if value.grad is not None:  # a weight without one stays, as with Adam
                 shapes.setdefault(value.shape, []).append(value)
         for same in shapes.values():
             self._update(same, inner["lr"], found_inf)
-        return loss
 
-    def _update(self, same: list[nn.Parameter], rate: Number, found_inf: torch.Tensor | None) -> None:
+    def _update(self, same: list[torch.Tensor], rate: Number, found_inf: torch.Tensor | None) -> None:
         """All convolutions of one shape, in the same few matrix products."""
         gradients = [value.grad for value in same if value.grad is not None]
         momenta = [self.state[value]["momentum"] for value in same]
@@ -103,10 +93,9 @@ class Muon(torch.optim.Optimizer):
         matrices = torch.stack([_rows(value) for value in ahead])  # (K, out, 9 · in)
         size = 0.2 * max(matrices.shape[1:]) ** 0.5
         changes = orthogonalize(matrices, self._dtype) * (size * rate)
-        for value, change in zip(same, changes, strict=True):
-            outputs, inputs, height, width = value.shape
-            value.mul_(1 - self._weight_decay * rate)
-            value.sub_(change.view(outputs, height, width, inputs).movedim(3, 1))
+        outputs, inputs, height, width = same[0].shape
+        torch._foreach_mul_(same, 1 - self._weight_decay * rate)
+        torch._foreach_sub_(same, list(changes.view(-1, outputs, height, width, inputs).movedim(4, 2)))
 
     def state_dict(self) -> dict[str, Any]:
         """Both parts, as tensors and numbers."""

@@ -1,14 +1,13 @@
 """What changes from step to step of a training run: weights, their average, the optimiser, counters, log."""
 
+import copy
 import json
-import math
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sr_utils import checkpoints
 from sr_utils.config import Config
@@ -18,7 +17,6 @@ from sr_utils.data.batches import PatchSampler
 from sr_utils.data.overlap import require_apart
 from sr_utils.data.splits import open_split
 from sr_utils.device import choose_device
-from sr_utils.networks import Network
 from sr_utils.paths import Paths
 from sr_utils.training import run_files
 from sr_utils.training.distributed import join
@@ -66,7 +64,7 @@ class Run:
         )
         self.model = model.to(self.device.device).to(memory_format=self.device.memory_format)
         self.forward = self.group.wrap(self.model)
-        self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+        self.average = copy.deepcopy(self.model) if config.ema_decay else None
         self.optimizer = make_optimizer(config, model.parameters(), self.device.dtype)
         # The scaler skips non-finite steps without waiting for the device; only fp16 needs its scaling.
         self.fixed_scale = None if self.device.dtype == torch.float16 else 1.0
@@ -120,16 +118,24 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
-        largest = self.config.gradient_clip or math.inf
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), largest)
+        weights = list(self.model.parameters())
+        norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+        if self.config.gradient_clip:
+            nn.utils.clip_grads_with_norm_(weights, self.config.gradient_clip, norm)
         self.scaler.step(self.optimizer)
         self.scaler.update(self.fixed_scale)
-        if self.config.ema_decay:
-            self.ema.update_parameters(self.model)
+        self._average()
         bad = ~torch.isfinite(norm)
         self.failures = torch.stack([(self.failures[0] + 1) * bad, self.failures[1] + bad])
         self.losses += torch.where(bad, 0, torch.stack([loss.detach(), torch.ones_like(loss)]))
         self.step += 1
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the averaged weights towards the trained ones; they begin as those of the first step."""
+        if self.average is not None:
+            share = 1 - self.config.ema_decay if self.step else 1.0
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), share)
 
     def log(self, *, validate: bool) -> dict[str, Any]:
         """Append a record to `log.jsonl` and tell it; like `save`, it waits for the device."""
@@ -153,7 +159,7 @@ class Run:
         if self.on_log:
             self.on_log(record)
         if validate and self.on_validation:
-            self.on_validation(self.ema.module if self.config.ema_decay else self.model, record)
+            self.on_validation(self.model if self.average is None else self.average, record)
             self.model.train()
         self._began += time.perf_counter() - began  # validation and drawing do not count as training time
         return record
@@ -170,8 +176,8 @@ class Run:
 
     def _validate(self, seconds: float) -> dict[str, float]:
         candidates = {"trained": self.model}
-        if self.config.ema_decay:
-            candidates["ema"] = cast(Network, self.ema.module)  # a copy of the model
+        if self.average is not None:
+            candidates["ema"] = self.average
         record = self.kept.keep(candidates, self.step, seconds)
         self.model.train()
         return record
@@ -185,7 +191,7 @@ class Run:
             self.folder,
             {
                 "model": self.model.state_dict(),
-                "ema": self.ema.state_dict(),
+                "ema": self.average.state_dict() if self.average is not None else {},
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
                 "losses": self.losses,
@@ -202,8 +208,14 @@ class Run:
                 f"{self.folder} was trained on other photos than the store holds now. "
                 "Train with fresh=True (what is there is moved aside), or bring the old photos back."
             )
-        for name in ("model", "ema", "optimizer", "scaler"):
-            getattr(self, name).load_state_dict(state[name])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:  # the first versions had "module." before each name, and a counter
+            weights = {name.removeprefix("module."): value for name, value in state["ema"].items()}
+            weights.pop("n_averaged", None)
+            self.average.load_state_dict(weights)
+        if self.fixed_scale is None and state["scaler"]["scale"] != 1.0:  # 1: of a precision without scaling
+            self.scaler.load_state_dict(state["scaler"])
         for name in ("losses", "failures"):
             setattr(self, name, state[name].to(self.device.device))
         self.step = state["step"]

@@ -22,8 +22,7 @@ from sr_utils.training.run_files import BEST, WEIGHTS, move_aside
 def validation_psnr(model: nn.Module, pairs: Sequence[Pair], *, precision: str = "auto") -> dict[str, float]:
     """PSNR in dB (RGB, border 4) of each photo, by name."""
     result = {}
-    for pair in pairs:
-        hr, lr = read_pair(pair)
+    for pair, (hr, lr) in ahead(read_pair, pairs, workers=2):
         result[pair.name] = psnr(super_resolve(model, lr, precision=precision), hr, border=BORDER)
     return result
 

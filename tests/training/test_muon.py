@@ -108,21 +108,6 @@ def test_a_weight_without_a_gradient_stays() -> None:
     assert torch.equal(frozen, before)
 
 
-def test_a_closure_gives_loss_and_gradients() -> None:
-    torch.manual_seed(0)
-    model, lr = MSRResNet(2, features=8), torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(1))
-    twin = copy.deepcopy(model)
-    _step(Muon(twin.parameters(), 1e-3), twin)
-
-    def closure() -> float:
-        loss = model(lr).square().mean()
-        loss.backward()
-        return loss.item()
-
-    assert Muon(model.parameters(), 1e-3).step(closure) > 0
-    assert all(map(torch.equal, model.parameters(), twin.parameters()))
-
-
 def test_found_inf_changes_nothing() -> None:
     torch.manual_seed(0)
     model = MSRResNet(2, features=8)

@@ -16,11 +16,12 @@ from sr_utils.config import FULL, PROFILES, Config
 from sr_utils.data import sources
 from sr_utils.data.build_store import build_store
 from sr_utils.data.pair import find_pairs, read_pair
+from sr_utils.device import Device
 from sr_utils.enlarging.infer import super_resolve
 from sr_utils.paths import Paths
 from sr_utils.training import train as training
 from sr_utils.training.recipe import learning_rate_at
-from sr_utils.training.run import PATIENCE
+from sr_utils.training.run import PATIENCE, Run
 from sr_utils.training.train import read_log, train
 
 
@@ -154,7 +155,7 @@ def test_ema_is_the_average_and_leaves_the_trained_weights_alone(project: Paths)
     for state in states[1:]:
         average = {name: 0.8 * value + 0.2 * state["model"][name] for name, value in average.items()}
     for name, value in average.items():
-        torch.testing.assert_close(states[-1]["ema"][f"module.{name}"], value, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(states[-1]["ema"][name], value, rtol=1e-5, atol=1e-7)
     without = checkpoints.load_state(train(replace(config, ema_decay=0), project) / "state.pt")
     assert_equal(dict(without["model"]), dict(states[-1]["model"]), "model")
 
@@ -290,6 +291,41 @@ def test_non_finite_steps_are_skipped_and_counted(project: Paths, monkeypatch) -
     assert all(torch.isfinite(value).all() for value in (*last["model"].values(), *last["ema"].values()))
 
 
+def test_gradients_too_large_for_their_norm_leave_the_weights_finite(project: Paths) -> None:
+    """Each is finite, but not the sum of their squares; clipping to infinity would give inf / inf."""
+    run = Run(replace(TINY, gradient_clip=0.0), project)
+    run.optimize(1e30 * run.model(torch.rand(1, 3, 4, 4)).sum())
+    assert run.failures.tolist() == [1, 1]
+    assert all(torch.isfinite(value).all() for value in run.model.state_dict().values())
+
+
+def test_fp16_begins_with_its_scale_after_a_precision_without(project: Paths, monkeypatch) -> None:
+    """A run begun on a CPU has a scale of 1, with which fp16 would lose most gradients."""
+    train(replace(TINY, total_steps=12, save_every=12), project)
+    fp16 = Device(torch.device("cpu"), torch.float16, torch.channels_last, "fp16")
+    monkeypatch.setattr("sr_utils.training.run.choose_device", lambda _: fp16)
+    run = Run(replace(TINY, total_steps=12, save_every=12), project)
+    run.begin(fresh=False)
+    assert (run.step, run.scaler.get_scale()) == (12, 2**16)
+
+
+def test_a_state_of_the_first_versions_goes_on(project: Paths, trained) -> None:
+    """Its averaged weights were a wrapper's."""
+
+    def fail(record: dict) -> None:
+        if record["step"] == 4:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(TINY, project, fail)
+    folder = project.run(TINY.run_name)
+    state = checkpoints.load_state(folder / "state.pt")
+    state["ema"] = {f"module.{name}": value for name, value in state["ema"].items()}
+    state["ema"]["n_averaged"] = torch.tensor(4)
+    checkpoints.save_state(folder / "state.pt", state)
+    assert_equal_runs(train(TINY, project), trained(TINY))
+
+
 def test_a_gradient_that_stays_non_finite_stops_the_run(project: Paths, monkeypatch) -> None:
     config = replace(TINY, total_steps=40, log_every=1, save_every=4)
     _spoil(monkeypatch, set(range(5, 100)))
@@ -402,6 +438,8 @@ def test_a_missing_store_names_its_notebook(tmp_path: Path, photo_folder) -> Non
     [
         {"network": "edsr"},
         {"network": "carn"},
+        {"network": "two_scale"},
+        {"light_tail": True},
         {"loss": "mse"},
         {"optimizer": "muon", "precision": "bf16"},
         {"loss": "charbonnier", "precision": "bf16"},
@@ -414,12 +452,9 @@ def test_other_choices_train_too(project: Paths, changed: dict) -> None:
     model, story = checkpoints.load_checkpoint(folder / "last.safetensors")
     assert (model.name, story["network"]) == (config.network, config.network)
     assert list(story["val_psnr_rgb_border4"]) == ["v"]
-    assert not any(
-        torch.equal(value, initial)
-        for value, initial in zip(
-            model.state_dict().values(), type(model)(**model.arguments).state_dict().values(), strict=True
-        )
-    )
+    initial, _ = checkpoints.start_network(config, project)
+    for (name, value), before in zip(model.state_dict().items(), initial.state_dict().values(), strict=True):
+        assert not torch.equal(value, before), name
 
 
 def test_the_seed_decides_and_the_global_generator_is_left_alone(project: Paths) -> None:
