@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from torch import nn
 from tried import TRIED
 
@@ -74,8 +75,8 @@ def keep(network: str, changes: dict[str, str], config: Config, paths: Paths) ->
     psnr = {name: round(value, 4) for name, value in story["val_psnr_rgb_border4"].items()}
     told = " ".join(f"{name}={value}" for name, value in changes.items())
     row = {"network": network, "changes": told, "parameters": count_parameters(model)} | psnr
-    rows = pd.concat([pd.read_csv(TABLE), pd.DataFrame([row])]) if TABLE.exists() else pd.DataFrame([row])
-    write_atomic(TABLE, rows.to_csv(index=False))
+    with FileLock(TABLE.with_suffix(".lock")):  # another run may end at the same time
+        write_atomic(TABLE, pd.concat([pd.read_csv(TABLE), pd.DataFrame([row])]).to_csv(index=False))
     tell_dead_units({network: model}, paths)
     shutil.rmtree(folder)
 

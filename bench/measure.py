@@ -53,6 +53,21 @@ def require_cpu() -> None:
         raise RuntimeError(f"This benchmark compares CPU runs; hide the GPU first ({device.description}).")
 
 
+def read_results() -> list[dict[str, Any]]:
+    """What was told so far."""
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+
+
+def write_results(rows: list[dict[str, Any]]) -> None:
+    """All that is told."""
+    write_atomic(RESULTS, json.dumps(rows, indent=1, ensure_ascii=False))
+
+
+def forget(command: str) -> None:
+    """Take out the rows of a command that is about to tell others."""
+    write_results([row for row in read_results() if row["command"] != command])
+
+
 def tell(
     claim: str,
     value: float,
@@ -67,9 +82,7 @@ def tell(
     met = None if target is None else value <= target if at_most else value >= target
     row = {"claim": claim, "value": round(value, 4), "unit": unit, "target": target, "met": met}
     row |= {"baseline": baseline, "command": command}
-    rows = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-    rows = [old for old in rows if old["claim"] != claim] + [row]
-    write_atomic(RESULTS, json.dumps(rows, indent=1, ensure_ascii=False))
+    write_results([old for old in read_results() if old["claim"] != claim] + [row])
     verdict = (
         "" if met is None else f"target {'≤' if at_most else '≥'} {target:g}: {'met' if met else 'NOT MET'}"
     )

@@ -75,17 +75,6 @@ class DoubleSizeTail(nn.Module):
         return F.pixel_shuffle(self.last(leaky(F.pixel_shuffle(self.up(x), 2))), 2)
 
 
-class DoubleSizeBlockTail(nn.Module):
-    """The same with half the channels and a block at twice the LR size."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.up, self.block, self.last = conv(width, 128, 3, 1.0), Block(32, leaky), conv(32, 12, 3, 0.1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.pixel_shuffle(self.last(self.block(leaky(F.pixel_shuffle(self.up(x), 2)))), 2)
-
-
 class Candidate(Network):
     """A body between first and last convolution; LR images with sides that its scales divide.
 
@@ -183,7 +172,6 @@ TRIED: dict[str, Callable[[], Network]] = {
     "two-7-2-7": lambda: two(7, 2, 7),
     "two-1-5-1": lambda: two(1, 5, 1),
     "two-4-3-4-double-tail": lambda: two(4, 3, 4, tail=DoubleSizeTail(64)),
-    "two-4-3-4-double-block-leaky": lambda: two(4, 3, 4, leaky, tail=DoubleSizeBlockTail(64)),
     "two-8-1-8-double-tail-leaky": lambda: two(8, 1, 8, leaky, tail=DoubleSizeTail(64)),
     "three-3-1-2-1-3": lambda: three(3, 1, 2, 3),
     "three-1-2-2-2-2": lambda: three(1, 2, 2, 2),
