@@ -118,16 +118,16 @@ def dead_units(network: Network, photos: list[np.ndarray]) -> list[float]:
 
 
 def tell_dead_units(networks: Mapping[str, Network], paths: Paths) -> None:
-    """Of each network, on the held-aside photos."""
+    """Of each network, on the held-out photos."""
     photos = [read_pair(pair)[1] for pair in sources.find_split(OPEN, paths, "val")]
     for label, network in networks.items():
         say(f"{label}: {' '.join(f'{share:.0%}' for share in dead_units(network, photos))}")
 
 
 def tell_seen(networks: Mapping[str, Network], paths: Paths) -> None:
-    """Mean PSNR in dB (RGB, border 4) on held-aside photos, and on some of both kinds that taught."""
+    """Mean PSNR in dB (RGB, border 4) on held-out photos, and on some of both kinds that taught."""
     seen = sources.find_split(OPEN, paths, "train")
-    photos = {"held aside": sources.find_split(OPEN, paths, "val")}
+    photos = {"held out": sources.find_split(OPEN, paths, "val")}
     photos["wallpapers seen"] = [pair for pair in seen if pair.hr.parent.name == "photos"][::7]
     photos["BSDS seen"] = [pair for pair in seen if "BSDS" in str(pair.hr)][::20]
     for label, network in networks.items():

@@ -1,6 +1,6 @@
 """Time to a PSNR from scratch: three networks with our recipe and engine, and the reference in plain float32.
 
-The photos are those of the profile "open"; PSNR is measured on its held-aside ones, off the clock.
+The photos are those of the profile "open"; PSNR is measured on its held-out ones, off the clock.
 Settings are frozen here: our one-cycle schedule has 1,000 steps, of which a run uses what it needs.
 """
 
@@ -47,7 +47,7 @@ CONTESTANTS = {
     "MSRResNet-20, our recipe": (OURS, "auto"),
     REFERENCE_AS_IT_WAS: (REFERENCE, "float32"),
 }
-GAINS = (1.0, 1.5, 2.0)  # dB over bicubic, held-aside photos, RGB, border 4
+GAINS = (1.0, 1.5, 2.0)  # dB over bicubic, held-out photos, RGB, border 4
 SET5 = 30.5  # dB, Y, border 4
 GOALS = [("gain", gain, f"+{gain:g} dB over bicubic") for gain in GAINS]
 GOALS.append(("set5", SET5, f"{SET5} dB on Set5 (Y, border 4)"))
@@ -137,7 +137,7 @@ def report(curves: dict[str, list[dict[str, float]]]) -> None:
         ours = seconds_to(curves[OUR_BEST], what, wanted)
         if ours is None:
             continue
-        where = "held-aside photos, RGB, border 4" if what == "gain" else "Set5"
+        where = "held-out photos, RGB, border 4" if what == "gain" else "Set5"
         tell(f"time to {told}: {OUR_BEST}", ours, "s", baseline=where)
         for name, curve in curves.items():
             if name == OUR_BEST:

@@ -1,7 +1,7 @@
 """Train a shipped network again, measure it, and put it into checkpoints/: `make weights NAME=carn_2000`.
 
 The photos are those of the profile "open" (data/README.md). A run resumes; what it made replaces a shipped
-file if it is better by 0.03 dB on the held-aside photos. Without a name, only the shipped networks are
+file if it is better by 0.03 dB on the held-out photos. Without a name, only the shipped networks are
 measured, and the table of the model card is written.
 """
 
@@ -77,7 +77,7 @@ RECIPES = {
     "two_scale_2000": (TWO_SCALE,),
     "two_scale_5450": (replace(TWO_SCALE, total_steps=5450, warmup_steps=200, ema_decay=0.998),),
 }
-BETTER = 0.03  # dB on the held-aside photos, below which a shipped file is left alone
+BETTER = 0.03  # dB on the held-out photos, below which a shipped file is left alone
 
 
 def make(name: str, paths: Paths, *, further: bool = False) -> None:
@@ -112,7 +112,7 @@ def make(name: str, paths: Paths, *, further: bool = False) -> None:
     told = {"purpose": "demonstration and comparison; not trained on mini-DIV2K, not for the challenge"}
     told["half_precision_costs_db"] = score(weights) - new
     checkpoints.save_weights(beside, model, story | told, half=True)
-    print(f"{name}: {new:.3f} dB on the held-aside photos (RGB, border 4); shipped so far: {old:.3f} dB")
+    print(f"{name}: {new:.3f} dB on the held-out photos (RGB, border 4); shipped so far: {old:.3f} dB")
     if new >= old + BETTER:
         write_atomic(target, beside.read_bytes())
         print(f"wrote {target.name}: {target.stat().st_size / 1e6:.2f} MB")

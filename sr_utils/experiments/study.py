@@ -51,7 +51,7 @@ def read_table(paths: Paths) -> pd.DataFrame:
 
 
 def run_arm(arm: str, seed: int, paths: Paths, **changes: Any) -> pd.DataFrame:
-    """Train an arm with one seed, or go on; all that is kept are its rows, one per held-aside photo."""
+    """Train an arm with one seed, or go on; all that is kept are its rows, one per held-out photo."""
     config = arm_config(arm, seed, **changes)
     build_split(config, paths)
     folder = train(config, paths)
