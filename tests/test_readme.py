@@ -1,5 +1,6 @@
 """README: its links exist and its commands are real."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -31,6 +32,19 @@ def test_relative_links_and_their_headings_exist(page: Path):
         if heading:
             headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.M)
             assert heading in {re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-") for name in headings}
+
+
+@pytest.mark.parametrize(
+    "name, heading", [("README.md", "## How fast"), ("bench/README.md", "## The figures")]
+)
+def test_every_ratio_of_speed_was_measured(name: str, heading: str):
+    """It stands in results.json, rounded."""
+    section = (REPOSITORY / name).read_text(encoding="utf-8").split(heading)[1].split("\n## ")[0]
+    rows = json.loads((REPOSITORY / "bench" / "results.json").read_text(encoding="utf-8"))
+    measured = {f"{row['value']:,.{digits}f}" for row in rows if row["unit"] == "×" for digits in range(3)}
+    told = re.findall(r"([\d.,]+)×(?!\d)", section)
+    assert told
+    assert not [ratio for ratio in told if ratio not in measured]
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
