@@ -33,7 +33,7 @@ def _prepare(sr: np.ndarray, hr: np.ndarray, border: int, channel: Channel) -> l
     if channel not in ("rgb", "y"):
         raise ValueError(f"channel: expected 'rgb' or 'y', got {channel!r}.")
     inside = np.s_[border : hr.shape[0] - border, border : hr.shape[1] - border]
-    return [luma(image[inside]) if channel == "y" else image[inside].astype(np.float64) for image in (sr, hr)]
+    return [luma(image[inside]) if channel == "y" else image[inside] for image in (sr, hr)]
 
 
 def psnr(sr: np.ndarray, hr: np.ndarray, *, border: int, channel: Channel = "rgb") -> float:
@@ -50,7 +50,7 @@ def psnr(sr: np.ndarray, hr: np.ndarray, *, border: int, channel: Channel = "rgb
     Source: 10 · log10(255² / MSE), one MSE over all pixels and channels of the image.
     """
     ours, truth = _prepare(sr, hr, border, channel)
-    mse = np.mean((ours - truth) ** 2)
+    mse = cv2.norm(ours, truth, cv2.NORM_L2SQR) / truth.size
     return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
 
 
@@ -68,7 +68,7 @@ def ssim(sr: np.ndarray, hr: np.ndarray, *, border: int, channel: Channel = "rgb
     def smooth(values: np.ndarray) -> np.ndarray:
         return cv2.GaussianBlur(values, (11, 11), 1.5)[5:-5, 5:-5]
 
-    ours, truth = np.squeeze(ours), np.squeeze(truth)
+    ours, truth = (np.squeeze(image).astype(np.float64) for image in (ours, truth))
     mean_ours, mean_truth = smooth(ours), smooth(truth)
     variance_sum = smooth(ours**2) + smooth(truth**2) - mean_ours**2 - mean_truth**2
     covariance = smooth(ours * truth) - mean_ours * mean_truth
