@@ -37,6 +37,7 @@ bench: $(BIN)/ready
 
 bench-long: $(BIN)/ready
 	$(BIN)/python bench/bench_long.py
+	$(BIN)/python bench/bench_time_to_psnr.py --curves
 	$(BIN)/python bench/bench_time_to_psnr.py
 
 soak: $(BIN)/ready

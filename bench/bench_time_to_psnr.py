@@ -152,7 +152,7 @@ def main() -> None:
     plain = TIMED[-1]
     points = curves[plain.removesuffix(PLAIN)]
     curves[plain] = [point | {"seconds": round(point["step"] * seconds[plain], 1)} for point in points]
-    write_atomic(CURVES, json.dumps(curves, indent=1))
+    write_atomic(CURVES, json.dumps({name: curves[name] for name in TIMED}, indent=1))
     report(curves, seconds)
 
 

@@ -120,7 +120,7 @@ def draw_tradeoff(
 def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     """Gain over bicubic against training time and against steps, from `bench/curves.json`."""
     figure, ((time, steps),) = new_figure(PAGE_WIDTH, 2.6, 1, 2)
-    inks = ("#5D3A9B", "#882255", "#0072B2", "#D55E00")
+    inks = ("#5D3A9B", "#882255", "#0072B2", "#E69F00", "#D55E00")
     for ink, (name, curve) in zip(inks, curves.items(), strict=True):
         gains = np.maximum.accumulate([point["gain"] for point in curve])
         time.plot([point["seconds"] / 60 for point in curve], gains, color=ink, label=name)
