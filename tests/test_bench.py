@@ -1,6 +1,7 @@
 """The benchmarks' own parts that can break without a long run."""
 
 import csv
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -65,6 +66,22 @@ def test_a_step_is_timed(bench_networks, monkeypatch) -> None:
     assert (
         bench_networks["step_seconds"](config, 16, batch_size=1, runs=6) == 7
     )  # of 3, 7, 8: three to warm up
+
+
+def test_times_to_a_psnr_are_steps_times_their_seconds(monkeypatch) -> None:
+    """results.json says what curves.json says."""
+    monkeypatch.setattr(sys, "path", [str(BENCH), *sys.path])
+    module = runpy.run_path(str(BENCH / "bench_time_to_psnr.py"))
+    curves = json.loads((BENCH / "curves.json").read_text(encoding="utf-8"))
+    rows = json.loads((BENCH / "results.json").read_text(encoding="utf-8"))
+    told = {row["claim"]: row["value"] for row in rows}
+    assert list(curves) == module["TIMED"]
+    for what, wanted, goal in module["GOALS"]:
+        best = told[f"time to {goal}: {module['OUR_BEST']}"]
+        for name in module["TIMED"]:
+            time = module["steps_to"](curves[name], what, wanted) * told[f"a training step: {name}"]
+            ratio = 1 if name == module["OUR_BEST"] else told[f"time to {goal}: {name}, times TwoScale's"]
+            assert ratio == pytest.approx(time / best, rel=1e-3)
 
 
 def test_networks_are_compared_with_the_whole_one_of_their_budget_by_seed() -> None:
