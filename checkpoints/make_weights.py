@@ -65,11 +65,24 @@ LIGHT = replace(  # about the time of 5,100 steps with the whole tail
     validate_every=2100,
     save_every=300,
 )
+LIGHT_LONGER = replace(  # less weight decay, so that what was learned stays
+    LIGHT,
+    reduced_copies=True,
+    hr_patch_size=192,
+    batch_size=8,
+    learning_rate=6e-4,
+    weight_decay=0.1,
+    total_steps=12000,
+    warmup_steps=500,
+    ema_decay=0.999,
+    validate_every=1500,
+    seed=1,
+)
 # Segments, one after another: each ends with its best weights, or with its last, averaged ones if its
 # learning rate stays high. 5,450 steps of TwoScale take the time of 2,000 of MSRResNet-20.
 RECIPES = {
     "msrresnet20_open": (SHORT, LARGER, LARGEST, SQUARED, AVERAGED),
-    "msrresnet20_light_open": (LIGHT,),
+    "msrresnet20_light_open": (LIGHT, LIGHT_LONGER),
     "msrresnet20_2000": (EQUAL,),
     "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
     "edsr_2000": (replace(EQUAL, network="edsr", num_blocks=16),),
