@@ -152,5 +152,5 @@ def executed_project(tmp_path_factory):
     poor = os.environ | {"PYTHONIOENCODING": "ascii"}  # a console that lacks ×, → and the like
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=poor)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "IPKernelApp" not in done.stderr  # kernels warn of connections within the machine
+    assert "IPKernelApp" not in done.stderr  # what kernels log of themselves
     return root, done.stdout

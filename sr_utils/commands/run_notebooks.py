@@ -91,7 +91,8 @@ def _run(notebook: Path, executed: Path, values: dict[str, object]) -> None:
             stderr_file=sys.stderr,
             log_output=True,
             progress_bar=False,
-            extra_arguments=["--log-level=ERROR"],  # the kernel's, which warns of its local connection
+            # the kernel's: it warns of its local connection, and calls its own end an interrupt now and then
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except papermill.PapermillExecutionError as error:
         page = target.with_suffix(".html")
