@@ -19,6 +19,7 @@ Tile = int | Literal["auto"] | None
 Box = tuple[int, int, int, int]
 AUTO_TILE = 384  # LR pixels; smaller is slower for its overlap, larger takes memory: bench/bench_inference.py
 STRIP = 48  # LR rows
+COLUMNS = 16  # bf16 convolutions of a CPU are up to five times slower at some widths, none a multiple of this
 
 
 @torch.no_grad()
@@ -90,14 +91,24 @@ def _one_tile(
     model: nn.Module, image: np.ndarray, device: Device, box: Box, overlap: int
 ) -> Iterator[tuple[tuple[slice, slice], torch.Tensor]]:
     top, left, bottom, right = box
-    above, before = max(top - overlap, 0), max(left - overlap, 0)
-    lr = images.to_tensor(image[above : bottom + overlap, before : right + overlap], device.device)[None]
+    above = max(top - overlap, 0)
+    grid = getattr(model, "grid", 1)
+    before, after = _widen(left - overlap, right + overlap, image.shape[1], grid)
+    lr = images.to_tensor(image[above : bottom + overlap, before:after], device.device)[None]
     lr = lr.contiguous(memory_format=device.memory_format)
     inner = (top - above, left - before, bottom - above, right - before)
     for row, sr in iterate_strips(model, lr, inner, device.autocast):
         first = SCALE * (above + row)
         place = slice(first, first + sr.shape[2]), slice(SCALE * left, SCALE * right)
         yield place, sr[0].float()
+
+
+def _widen(first: int, end: int, width: int, grid: int = 1) -> tuple[int, int]:
+    """These columns, so far as they lie within the width, and more around, to a multiple of `COLUMNS`."""
+    first, end = max(first, 0), min(end, width)
+    missing = -(end - first) % COLUMNS
+    after = min(missing, width - end)
+    return max(first - (missing - after) // grid * grid, 0), end + after
 
 
 def iterate_strips(
@@ -114,10 +125,11 @@ def iterate_strips(
         with autocast():
             features = network.extract(lr)
     height = STRIP if network else bottom - top
+    before, after = _widen(left - 2, right + 2, lr.shape[-1]) if network else (0, None)
     for row in range(top, bottom, height):
         end = min(row + height, bottom)
-        above, before = (max(row - 2, 0), max(left - 2, 0)) if network else (0, 0)
-        part = (..., slice(above, end + 2), slice(before, right + 2)) if network else ...
+        above = max(row - 2, 0) if network else 0
+        part = (..., slice(above, end + 2), slice(before, after)) if network else ...
         with autocast():
             sr = network.reconstruct(features[part], lr[part]) if network else model(lr)
         expected = tuple(SCALE * size for size in lr[part].shape[-2:])
