@@ -95,7 +95,7 @@ def update_record(folder: Path, **values: Any) -> None:
 @contextmanager
 def recorded(run: "Run") -> Iterator[None]:
     """Write down that a run starts, and how it ends; a complete one is left as it is."""
-    if run.group.rank or (run.step == run.config.total_steps and (run.folder / RECORD).exists()):
+    if run.group.rank or (run.state.step == run.config.total_steps and (run.folder / RECORD).exists()):
         yield
         return
     try:
@@ -106,7 +106,7 @@ def recorded(run: "Run") -> Iterator[None]:
 
     def add(event: str, why: str = "") -> None:
         moment = datetime.now().astimezone().isoformat(timespec="seconds")
-        history.append({"event": event, "at": moment, "step": run.step} | ({"why": why} if why else {}))
+        history.append({"event": event, "at": moment, "step": run.state.step} | ({"why": why} if why else {}))
         update_record(run.folder, history=history)
 
     add("start")
@@ -129,9 +129,9 @@ def _describe(run: "Run") -> dict[str, Any]:
         "profile": profile,
         "changes": changes,
         "config": vars(run.config),
-        "network": run.model.name,
-        "label": run.model.label,
-        "parameters": count_parameters(run.model),
+        "network": run.state.model.name,
+        "label": run.state.model.label,
+        "parameters": count_parameters(run.state.model),
         "device": run.device.description,
         "processes": run.group.size,
         "machine": _machine(),

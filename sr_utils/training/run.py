@@ -1,6 +1,5 @@
-"""What changes from step to step of a training run: weights, their average, the optimiser, counters, log."""
+"""A training run: where it goes on, its log, its validations, what it saves; a step itself is in `state`."""
 
-import copy
 import json
 import time
 from collections.abc import Callable
@@ -21,12 +20,12 @@ from sr_utils.paths import Paths
 from sr_utils.training import run_files
 from sr_utils.training.distributed import join
 from sr_utils.training.kept_weights import KeptWeights
-from sr_utils.training.recipe import learning_rate_at, make_optimizer
+from sr_utils.training.recipe import learning_rate_at
 from sr_utils.training.run_files import read_log
+from sr_utils.training.state import TrainingState
 
 OnLog = Callable[[dict[str, Any]], None]
 OnValidation = Callable[[nn.Module, dict[str, Any]], None]
-PATIENCE = 10  # steps in a row with a non-finite gradient after which a run stops
 
 
 class Run:
@@ -62,93 +61,58 @@ class Run:
             rotate=config.rotate,
             draws=config.patch_draws,
         )
-        self.model = model.to(self.device.device).to(memory_format=self.device.memory_format)
-        self.forward = self.group.wrap(self.model)
-        self.average = copy.deepcopy(self.model) if config.ema_decay else None
-        self.optimizer = make_optimizer(config, model.parameters(), self.device.dtype)
-        # The scaler skips non-finite steps without waiting for the device; only fp16 needs its scaling.
-        self.fixed_scale = None if self.device.dtype == torch.float16 else 1.0
-        self.scaler = torch.amp.GradScaler(self.device.device.type, init_scale=self.fixed_scale or 2.0**16)
-        self.losses = torch.zeros(2, device=self.device.device)  # sum and number since the last record
-        self.failures = torch.zeros(2, device=self.device.device)  # non-finite steps: in a row, and in all
-        self.step, self.owes_record = 0, False
+        self.state = TrainingState(config, model, self.device)
+        self.forward = self.group.wrap(self.state.model)
+        self.owes_record = False
 
     def begin(self, *, fresh: bool) -> None:
         """Go on from the saved state, or from step 0; `run_files.alone` must hold the folder."""
         leads = self.group.rank == 0
-        state, problem = (None, "") if fresh else run_files.read_state(self.folder)
+        saved, problem = (None, "") if fresh else run_files.read_state(self.folder)
         records = [] if fresh else read_log(self.folder)
-        if state is None and leads and (fresh or any("val_psnr_trained" in record for record in records)):
+        if saved is None and leads and (fresh or any("val_psnr_trained" in record for record in records)):
             run_files.move_aside(self.folder)  # without state and weights, a log tells of a run all the same
-        seconds = self._resume(state) if state else 0.0
-        records = [record for record in records if record["step"] <= self.step]
-        if records and records[-1]["step"] == self.step:
-            self.losses.zero_()  # the state is saved before its step is logged
+        seconds = self._resume(saved) if saved else 0.0
+        records = [record for record in records if record["step"] <= self.state.step]
+        if records and records[-1]["step"] == self.state.step:
+            self.state.losses.zero_()  # the state is saved before its step is logged
         else:
-            self.owes_record = self.step > 0 and (self.is_due("log_every") or self.is_due("validate_every"))
-        steps = self.group.total(torch.tensor(self.step, device=self.device.device))
-        if steps != self.step * self.group.size:
+            self.owes_record = self.state.step > 0 and bool(
+                self.state.due() & {"log_every", "validate_every"}
+            )
+        steps = self.group.total(torch.tensor(self.state.step, device=self.device.device))
+        if steps != self.state.step * self.group.size:
             raise ValueError(f"The processes found different states: {self.folder} must be shared by all.")
         if leads:
             if problem:
-                say(f"{problem} The run goes on from the state before it, of step {self.step}.")
+                say(f"{problem} The run goes on from the state before it, of step {self.state.step}.")
                 run_files.take_previous(self.folder)
             for path in self.folder.glob(".*.*[0-9]"):  # what a killed run was writing
                 path.unlink()
             run_files.write_log(self.folder, records)
             self.kept.measure_again()
-        self.resumed = self.step, seconds
+        self.resumed = self.state.step, seconds
         self._began = time.perf_counter() - seconds
 
     def catch_up(self) -> None:
         """Write the record, or at the end of a run the best weights, before which the run was stopped."""
         if self.owes_record:
-            self.log(validate=self.is_due("validate_every"))
-        elif self.step == self.config.total_steps and not self.group.rank and not self.kept.best:
+            self.log(validate="validate_every" in self.state.due())
+        elif self.state.step == self.config.total_steps and not self.group.rank and not self.kept.best:
             self._validate(self.resumed[1])
-
-    def is_due(self, every: str) -> bool:
-        """Whether this step is one of the config's `every`, or the last one."""
-        return self.step % getattr(self.config, every) == 0 or self.step == self.config.total_steps
-
-    def optimize(self, loss: torch.Tensor) -> None:
-        """Backward, clip, update and average; a step with a non-finite gradient changes no weight."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.config, self.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        self.scaler.unscale_(self.optimizer)
-        weights = list(self.model.parameters())
-        norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
-        if self.config.gradient_clip:
-            nn.utils.clip_grads_with_norm_(weights, self.config.gradient_clip, norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update(self.fixed_scale)
-        self._average()
-        bad = ~torch.isfinite(norm)
-        self.failures = torch.stack([(self.failures[0] + 1) * bad, self.failures[1] + bad])
-        self.losses += torch.where(bad, 0, torch.stack([loss.detach(), torch.ones_like(loss)]))
-        self.step += 1
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        """Move the averaged weights towards the trained ones; they begin as those of the first step."""
-        if self.average is not None:
-            share = 1 - self.config.ema_decay if self.step else 1.0
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), share)
 
     def log(self, *, validate: bool) -> dict[str, Any]:
         """Append a record to `log.jsonl` and tell it; like `save`, it waits for the device."""
-        skipped = self._require_finite()
-        loss, steps = self.group.total(self.losses).tolist()
+        skipped = self.state.require_finite()
+        loss, steps = self.group.total(self.state.losses).tolist()
         record = {
-            "step": self.step,
+            "step": self.state.step,
             "loss": loss / max(steps, 1),
-            "learning_rate": learning_rate_at(self.config, self.step - 1),
+            "learning_rate": learning_rate_at(self.config, self.state.step - 1),
             "seconds": time.perf_counter() - self._began,
             "skipped_steps": skipped,
         }
-        self.losses.zero_()
+        self.state.losses.zero_()
         if self.group.rank:
             return record
         began = time.perf_counter()
@@ -159,64 +123,31 @@ class Run:
         if self.on_log:
             self.on_log(record)
         if validate and self.on_validation:
-            self.on_validation(self.model if self.average is None else self.average, record)
-            self.model.train()
+            *_, averaged_if_any = self.state.candidates().values()
+            self.on_validation(averaged_if_any, record)
+            self.state.model.train()
         self._began += time.perf_counter() - began  # validation and drawing do not count as training time
         return record
 
-    def _require_finite(self) -> int:
-        """How many steps were skipped so far; FloatingPointError where nothing else happens any more."""
-        in_a_row, skipped = (int(count) for count in self.failures.tolist())
-        if in_a_row >= PATIENCE:
-            raise FloatingPointError(
-                f"The gradient was not finite for {in_a_row} steps in a row (step {self.step}). Lower the "
-                "learning_rate, set gradient_clip=1, or precision='float32', which is a new run."
-            )
-        return skipped
-
     def _validate(self, seconds: float) -> dict[str, float]:
-        candidates = {"trained": self.model}
-        if self.average is not None:
-            candidates["ema"] = self.average
-        record = self.kept.keep(candidates, self.step, seconds)
-        self.model.train()
+        record = self.kept.keep(self.state.candidates(), self.state.step, seconds)
+        self.state.model.train()
         return record
 
     def save(self) -> None:
         """Write everything a resumed run needs, atomically; the record of this step may be written later."""
-        self._require_finite()
+        self.state.require_finite()
         if self.group.rank:
             return
-        run_files.write_state(
-            self.folder,
-            {
-                "model": self.model.state_dict(),
-                "ema": self.average.state_dict() if self.average is not None else {},
-                "optimizer": self.optimizer.state_dict(),
-                "scaler": self.scaler.state_dict(),
-                "losses": self.losses,
-                "failures": self.failures,
-                "step": self.step,
-                "fingerprint": self.fingerprint,
-                "seconds": time.perf_counter() - self._began,
-            },
-        )
+        seconds = time.perf_counter() - self._began
+        origin = {"fingerprint": self.fingerprint, "seconds": seconds}
+        run_files.write_state(self.folder, self.state.state_dict() | origin)
 
-    def _resume(self, state: dict[str, Any]) -> float:
-        if state["fingerprint"] != self.fingerprint:
+    def _resume(self, saved: dict[str, Any]) -> float:
+        if saved["fingerprint"] != self.fingerprint:
             raise ValueError(
                 f"{self.folder} was trained on other photos than the store holds now. "
                 "Train with fresh=True (what is there is moved aside), or bring the old photos back."
             )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:  # the first versions had "module." before each name, and a counter
-            weights = {name.removeprefix("module."): value for name, value in state["ema"].items()}
-            weights.pop("n_averaged", None)
-            self.average.load_state_dict(weights)
-        if self.fixed_scale is None and state["scaler"]["scale"] != 1.0:  # 1: of a precision without scaling
-            self.scaler.load_state_dict(state["scaler"])
-        for name in ("losses", "failures"):
-            setattr(self, name, state[name].to(self.device.device))
-        self.step = state["step"]
-        return state["seconds"]
+        self.state.load_state_dict(saved)
+        return saved["seconds"]

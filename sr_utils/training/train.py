@@ -101,12 +101,12 @@ def _train(run: Run) -> None:
     config, device, group = run.config, run.device, run.group
     if group.rank == 0:
         processes = f" · {group.size} processes" if group.size > 1 else ""
-        parameters = f"{count_parameters(run.model):,} parameters"
+        parameters = f"{count_parameters(run.state.model):,} parameters"
         say(f"{config.run_name} · {parameters} · {device.description}{processes}")
-        if run.step == config.total_steps:
+        if run.state.step == config.total_steps:
             say(COMPLETE)
     run.catch_up()
-    steps = ahead(run.sampler.batch, range(run.step, config.total_steps))
+    steps = ahead(run.sampler.batch, range(run.state.step, config.total_steps))
     with stop_flag() as told_to_stop, _bar(run) as bar:
         for step, (lr_batch, hr_batch) in steps:
             pair = images.to_tensor(hr_batch, device.device), images.to_tensor(lr_batch, device.device)
@@ -114,9 +114,9 @@ def _train(run: Run) -> None:
             with device.autocast():
                 sr = run.forward(lr.contiguous(memory_format=device.memory_format))
             loss = LOSSES[config.loss](sr, hr)
-            run.optimize(loss)
+            run.state.optimize(loss)
             bar.update()
-            due = {every for every in ("log_every", "validate_every", "save_every") if run.is_due(every)}
+            due = run.state.due()
             if "save_every" in due or ("validate_every" in due and not run_files.has_state(run.folder)):
                 run.save()  # first: a validation may fail, and there shall be no weights without a state
             if due & {"log_every", "validate_every"}:
@@ -128,7 +128,7 @@ def _train(run: Run) -> None:
             if stops:
                 run.save()
                 if group.rank == 0:
-                    told = f"Stopped and saved after step {run.step}. The same cell or command goes on."
+                    told = f"Stopped and saved after step {run.state.step}. The same cell or command goes on."
                     bar.write(told, file=LastingOutput())
                 raise KeyboardInterrupt
 
@@ -138,7 +138,7 @@ def _bar(run: Run) -> tqdm:
     return tqdm(
         desc="training",
         total=run.config.total_steps,
-        initial=run.step,
+        initial=run.state.step,
         bar_format=form,
         mininterval=1,
         file=LastingOutput(),
@@ -148,6 +148,6 @@ def _bar(run: Run) -> tqdm:
 
 def _progress(run: Run, record: dict[str, Any]) -> str:
     """What the bar tells: the rate without validations, the loss, the best validation so far."""
-    rate = (run.step - run.resumed[0]) / (record["seconds"] - run.resumed[1])
+    rate = (run.state.step - run.resumed[0]) / (record["seconds"] - run.resumed[1])
     best = f", best {run.kept.best:.3f} dB" if run.kept.best else ""
     return f"{rate:.2f} steps/s, {rate * run.config.batch_size:.0f} pairs/s, loss {record['loss']:.4f}{best}"

@@ -21,7 +21,8 @@ from sr_utils.enlarging.infer import super_resolve
 from sr_utils.paths import Paths
 from sr_utils.training import train as training
 from sr_utils.training.recipe import learning_rate_at
-from sr_utils.training.run import PATIENCE, Run
+from sr_utils.training.run import Run
+from sr_utils.training.state import PATIENCE
 from sr_utils.training.train import read_log, train
 
 
@@ -293,10 +294,10 @@ def test_non_finite_steps_are_skipped_and_counted(project: Paths, monkeypatch) -
 
 def test_gradients_too_large_for_their_norm_leave_the_weights_finite(project: Paths) -> None:
     """Each is finite, but not the sum of their squares; clipping to infinity would give inf / inf."""
-    run = Run(replace(TINY, gradient_clip=0.0), project)
-    run.optimize(1e30 * run.model(torch.rand(1, 3, 4, 4)).sum())
-    assert run.failures.tolist() == [1, 1]
-    assert all(torch.isfinite(value).all() for value in run.model.state_dict().values())
+    state = Run(replace(TINY, gradient_clip=0.0), project).state
+    state.optimize(1e30 * state.model(torch.rand(1, 3, 4, 4)).sum())
+    assert state.failures.tolist() == [1, 1]
+    assert all(torch.isfinite(value).all() for value in state.model.state_dict().values())
 
 
 def test_fp16_begins_with_its_scale_after_a_precision_without(project: Paths, monkeypatch) -> None:
@@ -306,7 +307,7 @@ def test_fp16_begins_with_its_scale_after_a_precision_without(project: Paths, mo
     monkeypatch.setattr("sr_utils.training.run.choose_device", lambda _: fp16)
     run = Run(replace(TINY, total_steps=12, save_every=12), project)
     run.begin(fresh=False)
-    assert (run.step, run.scaler.get_scale()) == (12, 2**16)
+    assert (run.state.step, run.state.scaler.get_scale()) == (12, 2**16)
 
 
 def test_a_state_of_the_first_versions_goes_on(project: Paths, trained) -> None:
