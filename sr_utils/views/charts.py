@@ -127,7 +127,7 @@ def draw_time_to_psnr(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Fi
         steps.plot([point["step"] for point in curve], gains, color=ink)
     time.set(xlabel="minutes of training", ylabel="best gain over bicubic in dB\n(RGB, border 4)")
     steps.set(xlabel="steps")
-    for axes, ticks in ((time, (0.5, 1, 2, 5, 10, 20, 50, 100)), (steps, (50, 100, 200, 400, 1000, 4000))):
+    for axes, ticks in ((time, (0.1, 0.3, 1, 3, 10, 30, 100)), (steps, (50, 100, 200, 400, 1000, 4000))):
         axes.set(ylim=(0, None), xscale="log")
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.minorticks_off()
