@@ -78,11 +78,25 @@ LIGHT_LONGER = replace(  # less weight decay, so that what was learned stays
     validate_every=1500,
     seed=1,
 )
+LIGHT_COLOURS = replace(  # without permuted channels it knew only the usual colours
+    LIGHT_LONGER, rgb_permutation=0.5, total_steps=14000, validate_every=1400, seed=2
+)
+LIGHT_SQUARED = replace(
+    LIGHT_COLOURS,
+    loss="mse",
+    hr_patch_size=256,
+    batch_size=4,
+    learning_rate=2e-4,
+    total_steps=2500,
+    warmup_steps=100,
+    validate_every=500,
+    seed=3,
+)
 # Segments, one after another: each ends with its best weights, or with its last, averaged ones if its
 # learning rate stays high. 5,450 steps of TwoScale take the time of 2,000 of MSRResNet-20.
 RECIPES = {
     "msrresnet20_open": (SHORT, LARGER, LARGEST, SQUARED, AVERAGED),
-    "msrresnet20_light_open": (LIGHT, LIGHT_LONGER),
+    "msrresnet20_light_open": (LIGHT, LIGHT_LONGER, LIGHT_COLOURS, LIGHT_SQUARED),
     "msrresnet20_2000": (EQUAL,),
     "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
     "edsr_2000": (replace(EQUAL, network="edsr", num_blocks=16),),

@@ -65,7 +65,7 @@ def test_ablations_are_sorted_and_told_with_mark_and_figure() -> None:
 def test_names_over_the_details_do_not_meet() -> None:
     photo = np.random.default_rng(0).integers(256, size=(96, 96, 3), dtype=np.uint8)
     runs = (
-        "MSRResNet-20 with a light tail · 20,400 steps",
+        "MSRResNet-20 with a light tail · 36,900 steps",
         "MSRResNet-20 · hr patch size 192, seed 1, learning rate 0.001",
     )
     methods = ["HR", "bicubic", *(f"{run}{n}" for n in range(3) for run in runs), "CARN · 2,000 steps", "LR"]
