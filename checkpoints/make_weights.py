@@ -30,31 +30,6 @@ HERE = Path(__file__).parent
 FIRST = replace(STUDIED, rgb_permutation=0.5)  # the recipe before the study
 EQUAL = replace(FIRST, total_steps=2000, warmup_steps=100, ema_decay=0.995)
 TWO_SCALE = replace(EQUAL, network="two_scale")
-SHORT = replace(FIRST, total_steps=4000, ema_decay=0.997)
-LARGER = replace(  # patches, and reduced copies of the photos
-    FIRST, reduced_copies=True, hr_patch_size=192, batch_size=8, learning_rate=1e-3, total_steps=6500, seed=1
-)
-LARGEST = replace(  # patches; the rate stays high, since another segment follows
-    LARGER,
-    hr_patch_size=256,
-    batch_size=4,
-    learning_rate=8e-4,
-    min_learning_rate=2e-4,
-    ema_decay=0.9995,
-    total_steps=5500,
-    seed=2,
-)
-SQUARED = replace(  # PSNR is a squared error
-    LARGEST,
-    loss="mse",
-    learning_rate=2e-4,
-    min_learning_rate=OPEN.min_learning_rate,
-    total_steps=1600,
-    seed=3,
-)
-AVERAGED = replace(  # at a high rate the averaged weights move on, while each of those averaged is worse
-    SQUARED, learning_rate=8e-4, min_learning_rate=3e-4, total_steps=900, validate_every=150, seed=4
-)
 LIGHT = replace(  # about the time of 5,100 steps with the whole tail
     OPEN,
     light_tail=True,
@@ -81,7 +56,7 @@ LIGHT_LONGER = replace(  # less weight decay, so that what was learned stays
 LIGHT_COLOURS = replace(  # without permuted channels it knew only the usual colours
     LIGHT_LONGER, rgb_permutation=0.5, total_steps=14000, validate_every=1400, seed=2
 )
-LIGHT_SQUARED = replace(
+LIGHT_SQUARED = replace(  # PSNR is a squared error
     LIGHT_COLOURS,
     loss="mse",
     hr_patch_size=256,
@@ -92,10 +67,16 @@ LIGHT_SQUARED = replace(
     validate_every=500,
     seed=3,
 )
-# Segments, one after another: each ends with its best weights, or with its last, averaged ones if its
-# learning rate stays high. 5,450 steps of TwoScale take the time of 2,000 of MSRResNet-20.
+WHOLE = replace(  # the time of LIGHT
+    LIGHT, light_tail=False, total_steps=5110, warmup_steps=255, ema_decay=1 - 10 / 5110, validate_every=1300
+)
+WHOLE_LONGER = replace(  # the time of LIGHT_LONGER
+    LIGHT_LONGER, light_tail=False, total_steps=7300, warmup_steps=300, validate_every=900
+)
+# Segments, one after another: each ends with its best weights. 5,450 steps of TwoScale take the time of 2,000
+# of MSRResNet-20.
 RECIPES = {
-    "msrresnet20_open": (SHORT, LARGER, LARGEST, SQUARED, AVERAGED),
+    "msrresnet20_open": (WHOLE, WHOLE_LONGER),
     "msrresnet20_light_open": (LIGHT, LIGHT_LONGER, LIGHT_COLOURS, LIGHT_SQUARED),
     "msrresnet20_2000": (EQUAL,),
     "msrresnet16_2000": (replace(EQUAL, num_blocks=16),),
@@ -123,8 +104,7 @@ def make(name: str, paths: Paths, *, further: bool = False) -> None:
     for segment in segments:
         config = replace(segment, initial_weights=initial)
         build_split(config, paths)
-        stays_high = segment.min_learning_rate > OPEN.min_learning_rate
-        weights = train(config, paths) / f"{'last' if stays_high else 'best'}.safetensors"
+        weights = train(config, paths) / "best.safetensors"
         initial = weights.relative_to(paths.root).as_posix()
     beside = weights.with_name("shipped.safetensors")
     held_aside = sources.find_split(config, paths, "val")
