@@ -37,8 +37,8 @@ def iterate_tiles(
         model, image: as in `infer.super_resolve`.
         tile: side of the tiles in LR pixels without their overlap; "auto", or None: the whole image at once.
         precision: "auto", "float32", "bf16" or "fp16"; see `device.choose_device`.
-        overlap: LR pixels around a tile that are computed and thrown away. With the network's receptive field
-            (the default: `model.receptive_field`) the tiled result is the whole-image result.
+        overlap: at least so many LR pixels around a tile are computed and thrown away. With the network's
+            receptive field (the default: `model.receptive_field`) the tiled result is the whole-image result.
     """
     if not (tile in ("auto", None) or (isinstance(tile, int) and tile >= 1)):
         raise ValueError(f"tile: expected 'auto', None or a positive number of LR pixels, got {tile!r}.")
