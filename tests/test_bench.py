@@ -86,10 +86,10 @@ def test_times_to_a_psnr_are_steps_times_their_seconds(monkeypatch) -> None:
 
 def test_networks_are_compared_with_the_whole_one_of_their_budget_by_seed() -> None:
     module = runpy.run_path(str(BENCH / "compare_networks.py"))
-    table = module["compare"](module["read_rows"]()).set_index(["network", "recipe"])
-    recipe = "learning_rate=0.002 {}patch_draws=2 total_steps={} weight_decay=1"
-    found = table.loc[("two_scale", recipe.format("", 2487))]
+    table = module["compare"](module["read_rows"]()).set_index(["recipe", "network"])
+    recipe = "learning_rate=0.002 patch_draws=2 weight_decay=1"
+    found = table.loc[(recipe, "two_scale total_steps=2487")]
     assert found[["seeds", "pairs", "dB", "without 0086"]].tolist() == [3, "3", 29.999, 29.369]
     assert found["gain"] == "+0.082 (+0.028 to +0.137)"
-    assert table.loc[("msrresnet", recipe.format("", 983)), "gain"] == ""  # over itself
-    assert table.loc[("two-5-3-5", "learning_rate=0.002 total_steps=2487"), "gain"] == ""  # no rival
+    assert table.loc[(recipe, "msrresnet total_steps=983"), "gain"] == ""  # over itself
+    assert table.loc[("learning_rate=0.002", "two-5-3-5 total_steps=2487"), "gain"] == ""  # no rival
