@@ -89,6 +89,7 @@ def write_report(numbers: dict[str, Any], config: Config, paths: Paths) -> Path:
     made_by = {
         "augmentations": "02_augmentations",
         "architecture": "03_train",
+        "short_tails": "03_train",
         "learning_curves": "03_train",
         "zoom": "05_compare_models",
         "tradeoff": "05_compare_models",

@@ -19,6 +19,7 @@ TEMPLATE = '#set page(paper: "a4")\n#json(sys.inputs.folder + "/report.json").au
 FIGURES = [
     "augmentations",
     "architecture",
+    "short_tails",
     "learning_curves",
     "zoom",
     "tradeoff",
