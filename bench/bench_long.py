@@ -34,7 +34,7 @@ def main() -> None:
         print("making the stand-in photos (not measured)", flush=True)
         pairs = measure.make_photos(Path(folder), arguments.photos)
         peak, stop = [0.0], threading.Event()
-        watcher = threading.Thread(target=watch, args=(peak, stop))
+        watcher = threading.Thread(target=watch, args=(peak, stop), daemon=True)
         watcher.start()
         began = time.perf_counter()
         store = build_store(pairs, Path(folder) / "store")

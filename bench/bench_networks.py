@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,13 +53,17 @@ def register() -> None:
         NETWORKS[name] = lambda name=name, **_: named(name)  # type: ignore[assignment,misc]
 
 
+def value_of(name: str, text: str) -> Any:
+    """A field's value as a row tells it."""
+    kind = type(getattr(STUDIED, name))
+    if kind is bool and text not in ("True", "False"):
+        raise ValueError(f"{name}: expected True or False, got {text}.")
+    return text == "True" if kind is bool else kind(text)
+
+
 def recipe(network: str, changes: dict[str, str]) -> Config:
     """Ours as studied, HR patch 96; warm-up, average and validations follow the length."""
-    kinds = {name: type(getattr(STUDIED, name)) for name in changes}
-    given = {
-        name: value == "True" if kinds[name] is bool else kinds[name](value)
-        for name, value in changes.items()
-    }
+    given = {name: value_of(name, text) for name, text in changes.items()}
     steps = given.get("total_steps", 1000)
     own = {"total_steps": steps, "warmup_steps": max(30, steps // 20), "ema_decay": 1 - 10 / steps}
     own |= {"hr_patch_size": 96, "validate_every": -(-steps // 4), "save_every": 300}

@@ -30,7 +30,7 @@ def read_rows() -> pd.DataFrame:
     words = rows.pop("changes").str.findall(r"\(.*\)|\S+")
     rows["recipe"] = [join(found, own=False) for found in words]
     rows["own"] = [join(found, own=True) for found in words]
-    rows["seed"] = [next(word for word in found if word.startswith("seed=")) for found in words]
+    rows["seed"] = [next((word for word in found if word.startswith("seed=")), "seed=0") for found in words]
     return rows.drop(columns="parameters").set_index([*KEYS, "seed"])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
+HEAD = 33  # bytes of a PNG before its second chunk: start and IHDR
 SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # x, y of white, red, green, blue
 VISIBLE = 4  # levels by which a profile shows some colour otherwise than sRGB
 
@@ -69,13 +70,12 @@ def make_chunks(image: Image.Image, data: bytes) -> bytes:
 
 def make_profile_chunk(profile: bytes) -> bytes:
     """An ICC profile as a PNG chunk."""
-    return _make_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+    return make_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
 
 
 def insert_chunks(png: bytes, chunks: bytes) -> bytes:
     """A PNG with chunks after its header, which is of a fixed size."""
-    end = len(PNG_START) + 25
-    return png[:end] + chunks + png[end:]
+    return png[:HEAD] + chunks + png[HEAD:]
 
 
 def _space(profile: bytes) -> bytes:
@@ -102,5 +102,6 @@ def _iterate_chunks(png: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         place += 12 + size
 
 
-def _make_chunk(kind: bytes, content: bytes) -> bytes:
+def make_chunk(kind: bytes, content: bytes) -> bytes:
+    """A PNG chunk of a kind of four letters."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

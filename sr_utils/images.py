@@ -108,14 +108,14 @@ def read_color_chunks(data: bytes) -> bytes:
         return color.make_chunks(image, data)
 
 
-def write_image(path: Path | str, image: np.ndarray, *, icc_profile: bytes = b"") -> None:
+def write_image(path: Path | str, image: np.ndarray) -> None:
     """Write uint8 (H, W, 3) RGB as a PNG, beside its place first and then renamed."""
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"{path}: expected a name that ends in .png, got {Path(path).suffix!r}.")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"{path}: expected uint8 (H, W, 3), got {image.dtype} {image.shape}.")
     require_readable(path, *image.shape[:2])
-    write_atomic(path, encode_png(image, color.make_profile_chunk(icc_profile) if icc_profile else b""))
+    write_atomic(path, encode_png(image))
 
 
 def encode_png(image: np.ndarray, color_chunks: bytes = b"") -> bytes:

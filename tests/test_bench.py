@@ -93,3 +93,9 @@ def test_networks_are_compared_with_the_whole_one_of_their_budget_by_seed() -> N
     assert found["gain"] == "+0.082 (+0.028 to +0.137)"
     assert table.loc[(recipe, "msrresnet total_steps=983"), "gain"] == ""  # over itself
     assert table.loc[("learning_rate=0.002", "two-5-3-5 total_steps=2487"), "gain"] == ""  # no rival
+
+
+def test_a_switch_of_a_row_is_on_or_off(bench_networks) -> None:
+    assert bench_networks["recipe"]("msrresnet", {"light_tail": "True"}).light_tail
+    with pytest.raises(ValueError, match="light_tail: expected True or False, got true"):
+        bench_networks["recipe"]("msrresnet", {"light_tail": "true"})

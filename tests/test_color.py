@@ -74,13 +74,6 @@ def test_other_modes_keep_a_profile_of_rgb(tmp_path: Path, mode: str) -> None:
         assert image.info["icc_profile"] == DISPLAY_P3
 
 
-def test_write_image_writes_a_profile(tmp_path: Path) -> None:
-    images.write_image(tmp_path / "p3.png", np.asarray(PHOTO), icc_profile=DISPLAY_P3)
-    with Image.open(tmp_path / "p3.png") as image:
-        assert image.info["icc_profile"] == DISPLAY_P3
-    np.testing.assert_array_equal(images.read_image(tmp_path / "p3.png"), PHOTO)
-
-
 def test_what_an_rgb_file_cannot_carry_is_told_and_left_out(tmp_path: Path, capsys) -> None:
     PHOTO.convert("L").save(tmp_path / "print.tif", icc_profile=DOT_GAIN)
     PHOTO.convert("L").save(tmp_path / "scan.png", icc_profile=DOT_GAIN)

@@ -87,7 +87,7 @@ def test_prepare_then_train(run, project: Path, monkeypatch) -> None:
     assert code == 1 and error.count("\n") == 1 and "notebooks/01" in error  # no store yet
     code, told, _ = run("prepare", "demo", *TINY, "--total-steps=2e0")
     assert code == 0 and told.index("2 photos → ") < told.index("sub-images: ") < told.index("done: ")
-    assert "at most 0.00 GB; about 1 s" in told
+    assert "about 0.00 GB; about 1 s" in told
     code, told, _ = run("train", "demo", *TINY, "--root", project)
     [folder] = project.glob("checkpoints/*/")
     assert code == 0 and f"done: {folder}" in told and (folder / "best.safetensors").exists()
@@ -286,6 +286,11 @@ def test_evaluate(run, project: Path) -> None:
     assert all(name in told for name in table.index)
     code, told, _ = run("evaluate", "two.safetensors", "--photos", "photos")
     assert code == 0 and "bicubic" in told
+    blank = project / "photos" / "blank.png"
+    images.write_image(blank, np.full((64, 64, 3), 255, np.uint8))
+    code, judged, _ = run("evaluate", "two.safetensors", "--photos", "photos")
+    assert code == 0 and "1 of 3 photos have no detail" in judged and "inf" not in judged
+    blank.unlink()
     code, _, error = run("evaluate", "two.safetensors", "--photos", "photos", "small")
     assert code == 1 and "HR and LR do not match" in error
     (project / "copy").mkdir()

@@ -47,7 +47,8 @@ class Evaluate(Command, Foreign):
         from sr_utils.data.pair import find_pairs
 
         if self.photos != ("Set5",):
-            return find_pairs(self.photos[0], self.photos[1] if self.photos[1:] else None)
+            pairs = find_pairs(self.photos[0], self.photos[1] if self.photos[1:] else None)
+            return sources.with_detail(pairs, "photos")
         found, pairs = sources.find_benchmark(OPEN, self.paths())
         if found != "Set5":
             raise FileNotFoundError("Set5 is missing and was not downloaded; see data/README.md.")

@@ -51,7 +51,7 @@ class Prepare(Command):
         config = resolve(self.config, paths)
         folder = paths.store(config.profile)
         photos, size = plan_split(config, paths)
-        print(f"{photos} photos → {folder}: at most {size / 1e9:.2f} GB; {_duration(size)} on two cores")
+        print(f"{photos} photos → {folder}: about {size / 1e9:.2f} GB; {_duration(size)} on two cores")
         sources.find_split(config, paths, "val")  # told now, not after the training began
         if config.profile == "demo":
             sources.find_test_images(config, paths)

@@ -14,6 +14,8 @@ import tyro
 from tyro.conf import CascadeSubcommandArgs, OmitArgPrefixes, OmitSubcommandPrefixes
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from sr_utils.console import tolerate_any_console
+
 ABOUT = "Super-resolution x4: from photos to decibels. Each command tells its arguments by --help."
 BAR_SECONDS = 30.0  # between two lines of a bar
 MARKERS = (OmitArgPrefixes, OmitSubcommandPrefixes, CascadeSubcommandArgs)  # flags stand anywhere, by name
@@ -47,9 +49,7 @@ def _to_int(word: str) -> int:
 
 def parse(commands: Any, arguments: list[str]) -> Any:
     """The command that the arguments tell; help and errors end the program, an error in one line."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a redirected Windows console lacks "→" and "λ"
-            stream.reconfigure(errors="replace")
+    tolerate_any_console()  # a redirected Windows console lacks "→" and "λ"
     told = io.StringIO()
     try:
         with redirect_stderr(told):

@@ -44,11 +44,11 @@ class Study(Command):
             arm_config(arm, 0)  # an unknown one is told
 
     def run(self) -> None:
-        """Train them; the same command goes on."""
+        """Train them; without names the same command goes on."""
         from sr_utils.experiments.study import run_study
 
         run_study(self.paths(), self.arms)
-        print("done: bench/ablations.csv has every arm")
+        print(f"done: bench/ablations.csv has {', '.join(self.arms) or 'every arm'}")
 
 
 @dataclass(kw_only=True)

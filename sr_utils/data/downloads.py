@@ -3,7 +3,7 @@
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,14 @@ class Archive(NamedTuple):
     size: int  # bytes
     sha256: str
     folders: dict[str, tuple[str, range]]
+
+    def places(self, target: Path) -> dict[Path, str]:
+        """Where each photo goes → its name in the zip."""
+        return {
+            target / folder / Path(pattern).name.format(number): pattern.format(number)
+            for folder, (pattern, numbers) in self.folders.items()
+            for number in numbers
+        }
 
 
 # Source of the checksums: tensorflow/datasets. The mini set is not public; these numbers stand in for it.
@@ -77,7 +85,9 @@ def prepare_mini_div2k(paths: Paths, *, url: str = DIV2K_URL, archives: Iterable
     """
     target = paths.root / "data" / "mini-DIV2K"
     for archive in archives:
-        _unpack(_fetch(archive, paths.root / "data" / "downloads", url), archive, target)
+        missing = {place: name for place, name in archive.places(target).items() if not place.exists()}
+        if missing:
+            _unpack(_fetch(archive, paths.root / "data" / "downloads", url), missing)
     return target
 
 
@@ -106,16 +116,10 @@ def _fetch(archive: Archive, folder: Path, url: str) -> Path:
     return path
 
 
-def _unpack(path: Path, archive: Archive, target: Path) -> None:
-    wanted = {
-        target / folder / Path(pattern).name.format(number): pattern.format(number)
-        for folder, (pattern, numbers) in archive.folders.items()
-        for number in numbers
-    }
+def _unpack(path: Path, wanted: Mapping[Path, str]) -> None:
     with zipfile.ZipFile(path) as content:  # its own names never become paths
         for place, name in tqdm(wanted.items(), f"unpacking {path.name}", unit="photo", file=sys.stdout):
-            if not place.exists():
-                write_atomic(place, content.read(name))
+            write_atomic(place, content.read(name))
 
 
 def download_set5(folder: Path) -> bool:

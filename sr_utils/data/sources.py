@@ -41,7 +41,7 @@ def find_split(config: Config, paths: Paths, split: Literal["train", "val"]) -> 
     if split == "val":
         return with_detail(pairs[: config.validation_images or None], "validation photos")
     copies = [
-        Pair(f"{pair.name}_{share:g}".replace(".", ""), pair.hr, None, share)
+        Pair(f"{pair.name}_{10 * share:02.0f}", pair.hr, None, share)
         for share in (REDUCED_TO if config.reduced_copies else ())
         for pair in pairs
     ]

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import product
+from mmap import PAGESIZE
 from typing import NamedTuple
 
 from sr_utils.config import SCALE
 from sr_utils.data.pair import Pair, hr_size
+
+VALUE_HEAD = 16  # bytes that LMDB puts before a value, which begins on a page of its own
 
 
 class Planned(NamedTuple):
@@ -58,7 +61,10 @@ def plan_windows(
 
 
 def needed_bytes(planned: Sequence[Planned], codec: str) -> int:
-    """What a store of these sub-images takes on the disk, at most."""
-    raw = sum(len(photo.windows) * photo.height * photo.width * 3 for photo in planned)
-    share = 1.02 if codec == "raw" else 0.7  # of the raw pixels, at most
-    return int(raw * (1 + 1 / SCALE**2) * share) + 2**20
+    """What a store of these sub-images takes on the disk: of raw values at most, of PNG about."""
+    pixels = [(photo.height * photo.width, len(photo.windows)) for photo in planned]
+    values = [(3 * size // share, count) for size, count in pixels for share in (1, SCALE**2)]
+    if codec == "png":  # of photos without grain at most
+        return int(0.7 * sum(size * count for size, count in values)) + 2**20
+    pages = sum(-(-(size + VALUE_HEAD) // PAGESIZE) * count for size, count in values)
+    return int(1.02 * PAGESIZE * pages) + 2**20

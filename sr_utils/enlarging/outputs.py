@@ -9,8 +9,6 @@ Source: PNG specification, third edition, tEXt and CRC.
 import hashlib
 import json
 import os
-import struct
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,27 +16,24 @@ from typing import Any
 
 import numpy as np
 
-from sr_utils import images
+from sr_utils import color, images
 from sr_utils.files import write_atomic
 
 MANIFEST = "manifest.jsonl"
 KEYWORD = b"sr_utils\0"
-HEAD = 33  # bytes of a PNG before its second chunk: signature and IHDR
 LIMIT = 4096  # bytes of a story; ours take some 250
 END = b"IEND\xaeB`\x82"
 
 
 def sign(png: bytes, story: dict[str, Any]) -> bytes:
     """A PNG file's content with a story (ASCII JSON) as its first text chunk."""
-    body = b"tEXt" + KEYWORD + json.dumps(story).encode("ascii")
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return png[:HEAD] + chunk + png[HEAD:]
+    return color.insert_chunks(png, color.make_chunk(b"tEXt", KEYWORD + json.dumps(story).encode("ascii")))
 
 
 def read_story(path: Path) -> dict[str, Any] | None:
     """What `sign` wrote into a file, cut short or not; None for any other file."""
     with path.open("rb") as file:
-        head = file.read(HEAD + 8 + len(KEYWORD) + LIMIT)[HEAD:]
+        head = file.read(color.HEAD + 8 + len(KEYWORD) + LIMIT)[color.HEAD :]
     length, kind = int.from_bytes(head[:4]), head[4 : 8 + len(KEYWORD)]
     if kind != b"tEXt" + KEYWORD:
         return None
@@ -72,8 +67,9 @@ def write_output(
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """The last record of each image that `super_resolve_folder` wrote into a folder, by name."""
     path = folder / MANIFEST
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     records = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in text.splitlines():
         with suppress(ValueError, TypeError, KeyError):  # empty, half a line, or not ours
             record = json.loads(line)
             records[record["image"]] = record

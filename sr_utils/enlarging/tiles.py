@@ -116,8 +116,8 @@ def iterate_strips(
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """(row, output) of a box of an LR batch: strip by strip, or at once if a module is no `Network`.
 
-    The half that enlarges takes the memory, 16 × 64 values for an LR pixel, and half of the time. Its three
-    or four convolutions at growing size see 2 LR pixels around: it runs on a strip and these alone.
+    The half that enlarges takes the memory: MSRResNet's has 16 × 64 values for an LR pixel. Its two to four
+    convolutions at growing size see 2 LR pixels around: it runs on a strip and these alone.
     """
     top, left, bottom, right = box
     network = model if isinstance(model, Network) else None

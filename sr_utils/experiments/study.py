@@ -47,7 +47,7 @@ def table_path(paths: Paths) -> Path:
 def read_table(paths: Paths) -> pd.DataFrame:
     """The committed rows (COLUMNS); PSNR in dB (RGB, border 4)."""
     path = table_path(paths)
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+    return pd.read_csv(path, dtype={"photo": str}) if path.exists() else pd.DataFrame(columns=COLUMNS)
 
 
 def run_arm(arm: str, seed: int, paths: Paths, **changes: Any) -> pd.DataFrame:

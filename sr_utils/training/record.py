@@ -3,7 +3,7 @@
 import json
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sr_utils.checkpoints import read_story
 from sr_utils.config import Config
+from sr_utils.data.pair import Pair
 from sr_utils.files import write_atomic
 from sr_utils.names import differences, words
 from sr_utils.networks import count_parameters
@@ -92,10 +93,23 @@ def update_record(folder: Path, **values: Any) -> None:
         write_atomic(folder / RECORD, json.dumps(read_record(folder) | values, indent=1))
 
 
+def record_best(folder: Path, best: float, pairs: Sequence[Pair], fingerprint: str) -> None:
+    """Keep a record true of the validation photos of now: the best PSNR on them, and bicubic's."""
+    if not (folder / RECORD).exists():
+        return
+    values: dict[str, Any] = {"best_psnr": best, "val_fingerprint": fingerprint}
+    if read_record(folder).get("val_fingerprint") != fingerprint:
+        values["bicubic_psnr_rgb_border4"] = bicubic_psnr(pairs)
+    update_record(folder, **values)
+
+
 @contextmanager
 def recorded(run: "Run") -> Iterator[None]:
-    """Write down that a run starts, and how it ends; a complete one is left as it is."""
-    if run.group.rank or (run.state.step == run.config.total_steps and (run.folder / RECORD).exists()):
+    """Write down that a run starts, and how it ends; of a complete one, only what other photos change."""
+    complete = run.state.step == run.config.total_steps and (run.folder / RECORD).exists()
+    if run.group.rank or complete:
+        if not run.group.rank:
+            record_best(run.folder, run.kept.best, run.kept.pairs, run.kept.fingerprint)
         yield
         return
     try:
@@ -147,7 +161,7 @@ def _bicubic(run: "Run") -> Mapping[str, float]:
     """By validation photo; measured once."""
     with suppress(OSError, ValueError):
         record = read_record(run.folder)
-        if record["val_fingerprint"] == run.kept.fingerprint and "bicubic_psnr_rgb_border4" in record:
+        if record.get("val_fingerprint") == run.kept.fingerprint and "bicubic_psnr_rgb_border4" in record:
             return record["bicubic_psnr_rgb_border4"]
     return bicubic_psnr(run.kept.pairs)
 

@@ -92,10 +92,10 @@ class Run:
             run_files.write_log(self.folder, records)
             self.kept.measure_again()
         self.resumed = self.state.step, seconds
-        self._began = time.perf_counter() - seconds
 
     def catch_up(self) -> None:
-        """Write the record, or at the end of a run the best weights, before which the run was stopped."""
+        """Start the clock; write the record, or at the end the best weights, before which it was stopped."""
+        self._began = time.perf_counter() - self.resumed[1]
         if self.owes_record:
             self.log(validate="validate_every" in self.state.due())
         elif self.state.step == self.config.total_steps and not self.group.rank and not self.kept.best:

@@ -20,7 +20,7 @@ from sr_utils.training import run_files
 from sr_utils.training.augment import augment
 from sr_utils.training.distributed import join
 from sr_utils.training.recipe import LOSSES
-from sr_utils.training.record import recorded, require_same, update_record
+from sr_utils.training.record import record_best, recorded, require_same
 from sr_utils.training.run import OnLog, OnValidation, Run
 from sr_utils.training.run_files import read_log
 from sr_utils.training.stopping import LastingOutput, stop_flag
@@ -93,8 +93,9 @@ def _take_weights(folder: Path, config: Config, paths: Paths, *, unfinished: boo
         if group.rank == 0:
             say(COMPLETE if complete else f"{folder} has no state: its weights are taken as they are.")
             pairs = sources.find_split(config, paths, "val")
-            best = measure_again(folder, pairs, photo_fingerprint(pairs), precision=config.precision)
-            update_record(folder, best_psnr=best)
+            fingerprint = photo_fingerprint(pairs)
+            best = measure_again(folder, pairs, fingerprint, precision=config.precision)
+            record_best(folder, best, pairs, fingerprint)
 
 
 def _train(run: Run) -> None:

@@ -83,6 +83,8 @@ def test_good_files_become_the_split_and_are_not_fetched_again(server, tmp_path,
     shutil.rmtree(folder)
     prepare(tmp_path, url, *both)  # from the zips that lie there
     assert (target / "val_HR" / "0001.png").exists()
+    shutil.rmtree(tmp_path / "data" / "downloads")
+    prepare(tmp_path, url, *both)  # nothing is missing, so no zip is
 
 
 @pytest.mark.parametrize(

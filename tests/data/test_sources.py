@@ -84,11 +84,11 @@ def test_own_folders_come_before_the_profile(photo_folder, tmp_path: Path) -> No
 
 
 def test_reduced_copies_join_the_training_photos_alone(photo_folder, tmp_path: Path) -> None:
-    folder = photo_folder("mine", {"a.png": (60, 83), "b.png": (40, 40)})
+    folder = photo_folder("mine", {"a.png": (60, 83), "b.c.png": (40, 40)})
     paths = Paths(tmp_path, train_hr=folder, val_hr=folder)
     config = configure("full", reduced_copies=True)
     copies = find_split(config, paths, "train")[2:]
-    assert [pair.name for pair in copies] == ["a_08", "b_08", "a_06", "b_06"]
+    assert [pair.name for pair in copies] == ["a_08", "b.c_08", "a_06", "b.c_06"]
     assert [hr_size(pair) for pair in copies] == [(48, 66), (32, 32), (36, 50), (24, 24)]
     for pair in copies:
         hr, lr = read_pair(pair)
@@ -96,7 +96,7 @@ def test_reduced_copies_join_the_training_photos_alone(photo_folder, tmp_path: P
         assert np.array_equal(lr, images.resize_bicubic(hr, 0.25))
     flat = np.full((40, 40, 3), 77, np.uint8)
     assert (images.reduce(flat, 0.6) == 77).all()  # brightness stays
-    assert [pair.name for pair in find_split(config, paths, "val")] == ["a", "b"]
+    assert [pair.name for pair in find_split(config, paths, "val")] == ["a", "b.c"]
     first = configure("full", reduced_copies=True, validation_images=1)  # the same ones for every notebook
     assert [pair.name for pair in find_split(first, paths, "val")] == ["a"]
     assert len(find_split(first, paths, "train")) == 6

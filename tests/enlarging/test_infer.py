@@ -329,7 +329,17 @@ def _snapshot(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("what", ["an image", "text", "a broken link", "a link to an output", "a manifest"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "an image",
+        "text",
+        "a broken link",
+        "a link to an output",
+        "a manifest",
+        "a manifest of another encoding",
+    ],
+)
 def test_a_file_of_others_in_the_way_is_refused_before_any_work(
     photo_folder, tmp_path: Path, what: str
 ) -> None:
@@ -345,7 +355,8 @@ def test_a_file_of_others_in_the_way_is_refused_before_any_work(
     elif what == "a link to an output":
         (out / "a.png").symlink_to(tmp_path / "other" / "a.png")
     else:
-        (out / "manifest.jsonl").write_text('{"name": "an app"}\n[1]\n', encoding="utf-8")
+        encoding = "utf-16" if "encoding" in what else "utf-8"
+        (out / "manifest.jsonl").write_text('{"name": "an app"}\n[1]\n', encoding=encoding)
     before = sorted((path.name, path.is_symlink()) for path in out.iterdir())
     with pytest.raises(ValueError, match=r"not outputs of ours are in the way \(1\): .*out"):
         super_resolve_folder(Nearest(), files, out)

@@ -38,6 +38,25 @@ def _table(gains: dict[str, np.ndarray]) -> pd.DataFrame:
     )
 
 
+def test_a_study_of_photos_named_by_numbers_pairs_its_seeds(tmp_path: Path, monkeypatch) -> None:
+    def run_arm(arm: str, seed: int, paths: Paths) -> pd.DataFrame:
+        row = {
+            "psnr": 30.0 + seed,
+            "arm": arm,
+            "seed": seed,
+            "steps": 600,
+            "run": arm,
+            "data": "x",
+            "seconds": 1,
+        }
+        return pd.DataFrame([row | {"photo": photo, "seconds": 1.0} for photo in ("0015", "0035")])
+
+    monkeypatch.setattr(study, "run_arm", run_arm)
+    study.run_study(Paths(tmp_path), ["flips and rotations", "MSE"])
+    table = read_table(Paths(tmp_path))
+    assert set(table["photo"]) == {"0015", "0035"} and compare_arms(table).loc["MSE", "seeds"] == 3
+
+
 def test_gains_and_their_intervals() -> None:
     noise = np.random.default_rng(1).normal(0, 0.02, (4, 3, 8))
     result = compare_arms(

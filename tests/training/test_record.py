@@ -3,12 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny_runs import TINY, StopError
 
-from sr_utils import images
+from sr_utils import checkpoints, images
 from sr_utils.data import sources
 from sr_utils.data.pair import read_pair
 from sr_utils.metrics import psnr
@@ -133,3 +134,32 @@ def test_bicubic_is_measured_as_everywhere(project: Paths) -> None:
         hr, lr = read_pair(pair)
         expected.append(psnr(images.resize_bicubic(lr, 4), hr, border=4))
     assert mean_psnr(bicubic_psnr(pairs)) == pytest.approx(sum(expected) / 2)
+
+
+def test_measuring_bicubic_counts_as_no_training(project: Paths, monkeypatch) -> None:
+    clock = [0.0]
+
+    def look() -> float:
+        clock[0] += 0.001
+        return clock[0]
+
+    def slow(pairs: object) -> dict[str, float]:
+        clock[0] += 100
+        return dict.fromkeys("vw", 20.0)
+
+    monkeypatch.setattr("sr_utils.training.run.time", SimpleNamespace(perf_counter=look))
+    monkeypatch.setattr("sr_utils.training.record.bicubic_psnr", slow)
+    folder = train(TINY, project)
+    assert clock[0] > 100 > 1 > read_log(folder)[-1]["seconds"]
+
+
+def test_a_run_whose_weights_tell_no_fingerprint_goes_on(project: Paths) -> None:
+    """As runs of the first versions, which had no record either."""
+    folder = train(TINY, project)
+    (folder / "run.json").unlink()
+    for name in ("best", "last"):
+        model, story = checkpoints.load_checkpoint(folder / f"{name}.safetensors")
+        del story["val_fingerprint"]
+        checkpoints.save_weights(folder / f"{name}.safetensors", model, story)
+    train(TINY, project)
+    assert list(read_record(folder)["bicubic_psnr_rgb_border4"]) == ["v", "w"]

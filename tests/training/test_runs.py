@@ -15,9 +15,10 @@ from sr_utils import checkpoints, images
 from sr_utils.data.pair import find_pairs
 from sr_utils.hand_in.checkpoint_rules import check_validation
 from sr_utils.paths import Paths
+from sr_utils.training.record import read_record
 from sr_utils.training.run_files import read_state
 from sr_utils.training.train import read_log, train
-from sr_utils.training.validation import mean_psnr, validation_of, validation_psnr
+from sr_utils.training.validation import bicubic_psnr, mean_psnr, validation_of, validation_psnr
 
 
 def _stop_at(step: int) -> Callable[[dict], None]:
@@ -215,6 +216,9 @@ def test_a_complete_run_is_measured_again_on_exchanged_photos(
     assert checkpoints.weights_digest(model_too) == checkpoints.weights_digest(model)
     assert story_too["step"] == story["step"]
     assert all(rule.passed for rule in check_validation(model_too, story_too, pairs))
+    record = read_record(folder)
+    assert record["best_psnr"] == mean_psnr(shown)
+    assert record["bicubic_psnr_rgb_border4"] == bicubic_psnr(pairs)
     before = _content(folder)
     train(TINY, others)
     assert _content(folder) == before and "other validation" not in capsys.readouterr().out
