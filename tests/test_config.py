@@ -130,6 +130,10 @@ def test_run_names_tell_what_differs() -> None:
     assert configure("demo", learning_rate=1e-3).run_name == "demo_learning_rate-0.001"
     assert configure("full", {"seed": 1, "hr_patch_size": 192}).run_name == "full_hr_patch_size-192_seed-1"
     assert configure("fast", flip=0, gradient_clip=2).run_name == "fast_flip-off_gradient_clip-2"
+    with pytest.raises(
+        ValueError, match=r"light_tail: .*got 'edsr'\. Set light_tail=False, too \(--no-light-tail\)"
+    ):
+        configure("fast", network="edsr")
     started = configure("open", initial_weights="checkpoints/A.pth").run_name
     assert re.fullmatch(r"open_initial_weights-checkpoints-a\.pth_[0-9a-f]{8}", started)
     long = configure(
