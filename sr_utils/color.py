@@ -70,7 +70,7 @@ def make_chunks(image: Image.Image, data: bytes) -> bytes:
 
 def make_profile_chunk(profile: bytes) -> bytes:
     """An ICC profile as a PNG chunk."""
-    return make_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+    return pack_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
 
 
 def insert_chunks(png: bytes, chunks: bytes) -> bytes:
@@ -102,6 +102,6 @@ def _iterate_chunks(png: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         place += 12 + size
 
 
-def make_chunk(kind: bytes, content: bytes) -> bytes:
+def pack_chunk(kind: bytes, content: bytes) -> bytes:
     """A PNG chunk of a kind of four letters."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -27,7 +27,7 @@ END = b"IEND\xaeB`\x82"
 
 def sign(png: bytes, story: dict[str, Any]) -> bytes:
     """A PNG file's content with a story (ASCII JSON) as its first text chunk."""
-    return color.insert_chunks(png, color.make_chunk(b"tEXt", KEYWORD + json.dumps(story).encode("ascii")))
+    return color.insert_chunks(png, color.pack_chunk(b"tEXt", KEYWORD + json.dumps(story).encode("ascii")))
 
 
 def read_story(path: Path) -> dict[str, Any] | None:

@@ -98,9 +98,10 @@ def record_best(folder: Path, best: float, pairs: Sequence[Pair], fingerprint: s
     if not (folder / RECORD).exists():
         return
     values: dict[str, Any] = {"best_psnr": best, "val_fingerprint": fingerprint}
-    if read_record(folder).get("val_fingerprint") != fingerprint:
-        values["bicubic_psnr_rgb_border4"] = bicubic_psnr(pairs)
-    update_record(folder, **values)
+    with suppress(ValueError):  # a damaged one is left: the table of runs tells it
+        if read_record(folder).get("val_fingerprint") != fingerprint:
+            values["bicubic_psnr_rgb_border4"] = bicubic_psnr(pairs)
+        update_record(folder, **values)
 
 
 @contextmanager

@@ -163,3 +163,10 @@ def test_a_run_whose_weights_tell_no_fingerprint_goes_on(project: Paths) -> None
         checkpoints.save_weights(folder / f"{name}.safetensors", model, story)
     train(TINY, project)
     assert list(read_record(folder)["bicubic_psnr_rgb_border4"]) == ["v", "w"]
+
+
+def test_a_complete_run_with_a_damaged_record_is_left_as_it_is(project: Paths) -> None:
+    folder = train(TINY, project)
+    (folder / "run.json").write_text("{", encoding="utf-8")
+    assert train(TINY, project) == folder
+    assert (folder / "run.json").read_text(encoding="utf-8") == "{"
